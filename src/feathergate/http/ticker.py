@@ -1,0 +1,55 @@
+"""One coarse timer over many deadlines, so that a request does not pay for a timer of its own.
+
+Each watched object carries its `deadline` (loop time, or `NEVER`) and moves it as it likes at no cost; the
+ticker looks at all of them every `period_s` and calls `on_deadline` on those that are late. It stops ticking
+when there is nothing to watch. Precision is the period, which is fine for timeouts and wrong for pacing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Protocol
+
+NEVER = math.inf
+
+
+class Watched(Protocol):
+    deadline: float
+
+    def on_deadline(self, now: float) -> None:
+        """Called once per tick while the deadline has passed; must move the deadline or `forget` itself."""
+
+
+class Ticker:
+    """The loop's deadlines. Not thread-safe; one per event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, period_s: float = 0.05) -> None:
+        self._loop = loop
+        self._period_s = period_s
+        self._watched: dict[Watched, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def now(self) -> float:
+        return self._loop.time()
+
+    def watch(self, item: Watched) -> None:
+        self._watched[item] = None
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._period_s, self._tick)
+
+    def forget(self, item: Watched) -> None:
+        self._watched.pop(item, None)
+
+    def close(self) -> None:
+        self._watched.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        late = [item for item in self._watched if item.deadline <= now]
+        self._timer = self._loop.call_later(self._period_s, self._tick) if self._watched else None
+        for item in late:
+            item.on_deadline(now)

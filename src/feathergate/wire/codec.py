@@ -1,0 +1,131 @@
+"""The decoders and encoders, made once, and how their complaints become ours.
+
+A request's body is opened twice at the top level only: into `ChatRequest`, for what we judge, and into
+`Members`, the raw bytes of every member, for what we pass on. Repeated top-level keys are refused, because two
+readers could take different ones; so is anything that is not UTF-8. Nested values stay raw until a translation
+opens them. Nothing here knows a provider. Specification: RFC 8259.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from feathergate.errors import ClientError
+from feathergate.wire.chat import ChatRequest, Message, ResponseFormat, Tool, ToolChoice
+
+T = TypeVar("T")
+Members = dict[str, Raw]
+
+encode = msgspec.json.Encoder().encode
+decode_any = msgspec.json.Decoder().decode
+
+_decode_members = msgspec.json.Decoder(Members).decode
+_decode_request = msgspec.json.Decoder(ChatRequest).decode
+_MESSAGE = msgspec.json.Decoder(Message)
+_TOOL = msgspec.json.Decoder(Tool)
+_TOOL_CHOICE: msgspec.json.Decoder[str | ToolChoice] = msgspec.json.Decoder(str | ToolChoice)
+_RESPONSE_FORMAT = msgspec.json.Decoder(ResponseFormat)
+
+_KEY = re.compile(rb'[\s,{]*("[^"\\]*(?:\\.[^"\\]*)*")\s*:\s*')
+_END = re.compile(rb"\s*}")
+_MISSING = re.compile(r"Object missing required field `(.*?)`")
+_PATH = re.compile(r" - at `(?:key in )?\$?(.*?)`$")
+
+
+def decode_chat(body: bytes) -> tuple[ChatRequest, Members]:
+    """The request and its raw members; raises `ClientError` naming the field that is wrong."""
+    try:
+        if not body.isascii():
+            body.decode()
+        request = _decode_request(body)
+        members = _decode_members(body)
+    except UnicodeDecodeError as error:
+        raise ClientError(f"The body is not valid UTF-8 at byte {error.start}. Send JSON in UTF-8.") from None
+    except RecursionError:
+        raise ClientError("The body is nested too deeply. Send fewer than 1,000 levels.") from None
+    except msgspec.ValidationError as error:
+        raise _field_error(error, "") from None
+    except msgspec.DecodeError as error:
+        raise ClientError(f"The body is not valid JSON: {_plain(error)}. Send one JSON object.") from None
+    _refuse_repeated(body, members)
+    return request, members
+
+
+def decode_messages(raw: list[Raw]) -> list[Message]:
+    """Raises `ClientError` with `param` such as `messages[3].content[0].type`."""
+    return [_open(_MESSAGE, item, f"messages[{index}]") for index, item in enumerate(raw)]
+
+
+def decode_tools(raw: list[Raw]) -> list[Tool]:
+    return [_open(_TOOL, item, f"tools[{index}]") for index, item in enumerate(raw)]
+
+
+def decode_tool_choice(raw: Raw) -> str | ToolChoice:
+    return _open(_TOOL_CHOICE, raw, "tool_choice")
+
+
+def decode_response_format(raw: Raw) -> ResponseFormat:
+    return _open(_RESPONSE_FORMAT, raw, "response_format")
+
+
+def is_null(raw: Raw | msgspec.UnsetType) -> bool:
+    """Whether a raw member is absent or `null`, which mean the same in OpenAI's protocol."""
+    return isinstance(raw, msgspec.UnsetType) or bytes(raw) == b"null"
+
+
+def raw(value: Any) -> Raw:
+    """A value as a raw member."""
+    return Raw(encode(value))
+
+
+def _open(decoder: msgspec.json.Decoder[T], value: Raw, where: str) -> T:
+    try:
+        return decoder.decode(value)
+    except RecursionError:
+        raise ClientError(f"Invalid value for '{where}': nested too deeply.", param=where) from None
+    except msgspec.ValidationError as error:
+        raise _field_error(error, where) from None
+    except msgspec.DecodeError as error:
+        raise ClientError(f"Invalid value for '{where}': {_plain(error)}.", param=where) from None
+
+
+def _field_error(error: msgspec.ValidationError, where: str) -> ClientError:
+    text = str(error)
+    match = _PATH.search(text)
+    missing = _MISSING.match(text)
+    path = where + (match.group(1) if match else "") + (f".{missing.group(1)}" if missing else "")
+    param = path.lstrip(".")
+    reason = _PATH.sub("", text).replace("`", "'")
+    if not param:
+        return ClientError(f"The request is not valid: {reason}.", code="invalid_value")
+    return ClientError(f"Invalid value for '{param}': {reason}.", param=param, code="invalid_value")
+
+
+def _plain(error: msgspec.DecodeError) -> str:
+    return str(error).removeprefix("JSON is malformed: ")
+
+
+def _refuse_repeated(body: bytes, members: Members) -> None:
+    """Two equal keys at the top are refused: another reader of the same bytes could take the other one.
+
+    A body without white space that is as long as its members is known to hold each once. Any other is walked
+    from key to key; a value that is not the one in `members` belongs to an earlier twin.
+    """
+    views = {name: memoryview(value) for name, value in members.items()}
+    if len(body) == 1 + sum(len(name) + view.nbytes + 4 for name, view in views.items()):
+        return
+    whole = memoryview(body)
+    seen: set[str] = set()
+    key = _KEY.search(body)
+    while key is not None:
+        name: str = decode_any(key.group(1))
+        view, start = views[name], key.end()
+        end = start + view.nbytes
+        key = _KEY.match(body, end)
+        if name in seen or whole[start:end] != view or (key is None and not _END.match(body, end)):
+            raise ClientError(f"The key '{name}' stands twice in the body. Send it once.", param=name)
+        seen.add(name)
