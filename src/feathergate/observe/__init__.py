@@ -1,0 +1,1 @@
+"""What the operator sees: metrics and the access log. Both are told one `Outcome` a request."""
