@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 ThinkingForm = Literal["adaptive", "budget", "level", "none"]
 Sampling = Literal["all", "one_of", "none"]
@@ -22,6 +23,8 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
     `max_output_tokens` is None where unknown. `sampling` tells which of temperature and top_p may be sent.
     `efforts` are the values of effort (or thinking level) that the family takes, weakest first; `thinking` is the
     form it takes them in. `budget_min`/`budget_max` bound a thinking budget; 0 for `budget_off` = can be off.
+    `least_thinking` is Anthropic's `thinking.type` that stands in for off where thinking cannot be disabled;
+    `structured_output` tells whether an answer can be bound to a JSON Schema.
     """
 
     max_output_tokens: int | None = None
@@ -32,6 +35,8 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
     budget_min: int = 1024
     budget_max: int = 32768
     can_disable_thinking: bool = True
+    least_thinking: str | None = None
+    structured_output: bool = True
     forced_tools: bool = True
     prefill: bool = True
     system_in_place: bool = False
@@ -43,8 +48,56 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
 UNLIMITED = Capability()
 
 
-_CLAUDE_NEWEST = Capability()
-_CLAUDE: tuple[tuple[str, Capability], ...] = ()
+_CLAUDE_EFFORTS = ("low", "medium", "high", "xhigh", "max")
+_CLAUDE_NEWEST = Capability(
+    max_output_tokens=128_000,
+    sampling="none",
+    max_temperature=1.0,
+    thinking="adaptive",
+    efforts=_CLAUDE_EFFORTS,
+    can_disable_thinking=False,
+    forced_tools=False,
+    prefill=False,
+    system_in_place=True,
+)
+_CLAUDE_5 = replace(_CLAUDE_NEWEST, can_disable_thinking=True, forced_tools=True)
+_CLAUDE_4_7 = replace(_CLAUDE_5, system_in_place=False)
+_CLAUDE_4_6 = replace(_CLAUDE_4_7, sampling="one_of", efforts=("low", "medium", "high", "max"))
+_CLAUDE_4_5 = Capability(
+    max_output_tokens=64_000,
+    sampling="one_of",
+    max_temperature=1.0,
+    thinking="budget",
+)
+_CLAUDE_4 = replace(_CLAUDE_4_5, sampling="all", structured_output=False)
+_CLAUDE_3 = replace(_CLAUDE_4, max_output_tokens=4_096, thinking="none")
+_CLAUDE: tuple[tuple[str, Capability], ...] = (
+    ("claude-opus-5-5", _CLAUDE_NEWEST),
+    ("claude-sonnet-5-5", replace(_CLAUDE_NEWEST, least_thinking="between_tools")),
+    ("claude-haiku-5-5", _CLAUDE_5),
+    ("claude-fable-5-", _CLAUDE_NEWEST),
+    ("claude-mythos-5-", _CLAUDE_NEWEST),
+    ("claude-mythos-preview", _CLAUDE_NEWEST),
+    ("claude-fable-5", replace(_CLAUDE_NEWEST, forced_tools=True)),
+    ("claude-mythos-5", replace(_CLAUDE_NEWEST, forced_tools=True)),
+    ("claude-opus-5", _CLAUDE_5),
+    ("claude-sonnet-5", _CLAUDE_4_7),
+    ("claude-opus-4-8", _CLAUDE_5),
+    ("claude-opus-4-7", _CLAUDE_4_7),
+    ("claude-opus-4-6", _CLAUDE_4_6),
+    ("claude-sonnet-4-6", _CLAUDE_4_6),
+    ("claude-opus-4-5", replace(_CLAUDE_4_5, efforts=("low", "medium", "high"))),
+    ("claude-sonnet-4-5", _CLAUDE_4_5),
+    ("claude-haiku-4-5", _CLAUDE_4_5),
+    ("claude-sonnet-4-2", _CLAUDE_4),  # sonnet-4 and opus-4 are named by their date alone
+    ("claude-sonnet-4-0", _CLAUDE_4),
+    ("claude-opus-4-2", replace(_CLAUDE_4, max_output_tokens=32_000)),
+    ("claude-opus-4-0", replace(_CLAUDE_4, max_output_tokens=32_000)),
+    ("claude-opus-4-1", replace(_CLAUDE_4, max_output_tokens=32_000, sampling="one_of")),
+    ("claude-3-7", _CLAUDE_4),
+    ("claude-3-5", replace(_CLAUDE_3, max_output_tokens=8_192)),
+    ("claude-3-", _CLAUDE_3),
+)
 
 _GEMINI_NEWEST = Capability()
 _GEMINI: tuple[tuple[str, Capability], ...] = ()

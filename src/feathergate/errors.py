@@ -116,7 +116,13 @@ class NotFoundError(ClientError):
 
 
 class MethodNotAllowedError(ClientError):
+    """`allow` is the method that the path takes, for the header of that name."""
+
     status = 405
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message, code="method_not_allowed")
+        self.allow = allow
 
 
 class RequestTimeoutError(ClientError):

@@ -61,7 +61,11 @@ class Built(msgspec.Struct, frozen=True):
 
 
 class StreamDecoder(Protocol):
-    """Reads one stream. `complete` turns true at the provider's own end mark."""
+    """Reads one stream.
+
+    `complete` turns true at the provider's own end mark, after which nothing more is read; a dialect that has no
+    end mark (Gemini's stream just ends) leaves it false.
+    """
 
     complete: bool
 

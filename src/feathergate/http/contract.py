@@ -41,9 +41,7 @@ class Request:
 
     __slots__ = ("body", "headers", "method", "path", "peer", "query")
 
-    def __init__(
-        self, method: str, path: str, query: str, headers: Headers, body: bytes, peer: str = ""
-    ) -> None:
+    def __init__(self, method: str, path: str, query: str, headers: Headers, body: bytes, peer: str = "") -> None:
         self.method = method
         self.path = path
         self.query = query

@@ -125,7 +125,7 @@ class ResponseReader:
         assert self._parser is not None
         self._framing_bytes = 0
         status = self._parser.get_status_code()
-        if 100 <= status < 200:
+        if status < 200:
             self._count_interim(status)
             return
         version = self._parser.get_http_version()
@@ -139,7 +139,7 @@ class ResponseReader:
         if self._decoder is not None:
             # They describe the body as it was sent, not as it is handed on.
             headers = [item for item in headers if item[0] not in (b"content-encoding", b"content-length")]
-        self._headers = headers.copy()  # trailers are counted on top, and kept out of the head
+        self._headers = []  # trailers, should any come
         self.headers = headers
         self.status = status
 
@@ -159,8 +159,8 @@ class ResponseReader:
 
     def _count_interim(self, status: int) -> None:
         self._interim += 1
-        if status == 101:
-            raise HttpError("protocol", "the upstream wants to switch protocols (101)")
+        if status == 101 or status < 100:
+            raise HttpError("protocol", f"status {status} is no answer to our request")
         if self._interim > INTERIM_LIMIT:
             raise HttpError("protocol", f"more than {INTERIM_LIMIT} interim answers (1xx)")
 
@@ -173,9 +173,7 @@ class ResponseReader:
 
     def _header_limit_error(self) -> HttpError:
         limits = self._limits
-        return HttpError(
-            "protocol", f"the header passes {limits.header_bytes} bytes or {limits.header_count} lines"
-        )
+        return HttpError("protocol", f"the header passes {limits.header_bytes} bytes or {limits.header_count} lines")
 
 
 def _has_length(headers: list[Header], version: str) -> bool:
@@ -185,7 +183,7 @@ def _has_length(headers: list[Header], version: str) -> bool:
         if name == b"content-length":
             has_length = True
         elif name == b"transfer-encoding":
-            if version == "1.0" or value.lower() != b"chunked":
+            if has_length or version == "1.0" or value.lower() != b"chunked":
                 raise HttpError("protocol", f"transfer-encoding {value[:40]!r} over HTTP/{version}")
             has_length = True
     return has_length

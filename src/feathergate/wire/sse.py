@@ -103,6 +103,9 @@ def _split(data: bytes) -> tuple[list[SseEvent], int]:
 
 
 def _parse_block(block: bytes) -> SseEvent | None:
+    """A block of fields as an event. A block that is bare JSON, as Gemini sends errors, counts as data."""
+    if block.lstrip()[:1] in (b"{", b"["):
+        return SseEvent(b"", block)
     name = b""
     lines: list[bytes] = []
     for line in block.split(b"\n"):

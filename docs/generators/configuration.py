@@ -1,0 +1,167 @@
+"""`docs/configuration.md`, from the structs and tables that the configuration is read with.
+
+Run it to write the page: `python docs/generators/configuration.py`. A test fails when the page falls behind.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.inspect import Metadata, Type, UnionType, type_info
+
+from feathergate.config.litellm import SECTIONS
+from feathergate.config.load import FILE_LIMIT_BYTES, FILE_NAMES, MASTER_KEY_LENGTH
+from feathergate.config.schema import (
+    GeneralSettings,
+    LitellmParams,
+    LitellmSettings,
+    ModelEntry,
+    RouterSettings,
+    ServerSettings,
+)
+from feathergate.config.section import expectation
+
+PAGE = Path(__file__).parents[1] / "configuration.md"
+
+INTRODUCTION = """\
+# Configuration
+
+<!-- Written by docs/generators/configuration.py. Change the structs in src/feathergate/config, not this page. -->
+
+FeatherGate reads LiteLLM's `config.yaml`. `feathergate check FILE` says everything that is wrong with a file, with
+line, column and remedy, and everything in it that has no effect.
+
+```yaml
+model_list:
+  - model_name: fast
+    litellm_params:
+      model: openai/gpt-5-mini
+      api_key: os.environ/OPENAI_API_KEY
+      timeout: 60
+  - model_name: anthropic/*
+    litellm_params:
+      model: anthropic/*
+      api_key: ${ANTHROPIC_API_KEY}
+
+general_settings:
+  master_key: os.environ/FEATHERGATE_MASTER_KEY
+
+server_settings:
+  body_limit_bytes: 67108864
+```
+
+## Where it comes from
+
+`--config FILE`, else the first of FILE_NAMES in the folder. A file may have FILE_LIMIT MiB.
+
+Without a file, or with one that has no `model_list`, the models are `openai/*`, `anthropic/*` and `gemini/*` for
+those of `OPENAI_API_KEY`, `ANTHROPIC_API_KEY` and `GEMINI_API_KEY` that are set, and always `mock/echo`, which needs
+no key.
+
+## Variables
+
+| written | means |
+|---|---|
+| `os.environ/NAME` | the variable, as the whole value |
+| `${NAME}` | the variable, anywhere in a text |
+| `${NAME:-default}` | the variable, or `default` if it is unset or empty |
+| `$${` | a literal `${`; any other `$` is itself |
+
+They work in every value that has an effect, at any depth, in lists too, and may stand for numbers. A variable that is
+not set is an error. Variables of a `.env` file beside the configuration (or, without one, in the folder where
+FeatherGate starts) count as well, and never override those of the process.
+
+## Files from LiteLLM
+
+What LiteLLM's file says and FeatherGate does not do is named once at the start as without effect, and the file loads.
+A key that is nearly the name of a setting is an error, other unknown keys are a warning. Where leaving a key out could
+weaken what you asked for, the file is refused. Of several entries with the same `model_name` the first serves. A
+model of a provider that is not supported loads with a warning, and requests to it are answered with 400. Keys are
+read as text, dates stay text, and a key that stands twice in one mapping is an error.
+
+A master key shorter than MASTER_KEY_LENGTH characters gets a warning; an empty one is an error.
+"""
+
+TABLES: tuple[tuple[str, str, type[msgspec.Struct]], ...] = (
+    ("model_list[]", "One entry for each model.", ModelEntry),
+    ("model_list[].litellm_params", "", LitellmParams),
+    ("general_settings", "", GeneralSettings),
+    ("litellm_settings", "", LitellmSettings),
+    ("router_settings", "", RouterSettings),
+    ("server_settings", "FeatherGate's own section.", ServerSettings),
+)
+
+WRITTEN_AS = {"params": "litellm_params", "defaults": "any other key"}
+UNWRITTEN = ("line",)
+
+
+def render_configuration_page() -> str:
+    """The whole page, as it is committed."""
+    introduction = (
+        INTRODUCTION.replace("FILE_NAMES", ", ".join(f"`{name}`" for name in FILE_NAMES))
+        .replace("FILE_LIMIT", str(FILE_LIMIT_BYTES // 1024**2))
+        .replace("MASTER_KEY_LENGTH", str(MASTER_KEY_LENGTH))
+    )
+    tables = [render_table(*table) for table in TABLES]
+    return "\n".join([introduction, *tables, render_others()])
+
+
+def render_table(title: str, words: str, struct: type[msgspec.Struct]) -> str:
+    """One section: its fields with what they take, their default and their documentation."""
+    rows = [_render_row(field) for field in msgspec.structs.fields(struct) if field.name not in UNWRITTEN]
+    doc = words or (struct.__doc__ or "").strip()
+    return "\n".join(
+        [f"## `{title}`", "", doc, "", "| key | takes | default | meaning |", "|---|---|---|---|", *rows, ""]
+    )
+
+
+def _render_row(field: msgspec.structs.FieldInfo) -> str:
+    kind = type_info(field.type)
+    name = WRITTEN_AS.get(field.name, field.name)
+    takes = "anything" if field.name == "defaults" else expectation(kind)[0]
+    key = f"`{name}`" if " " not in name else name
+    return f"| {key} | {takes} | {_render_default(field)} | {_description(kind)} |"
+
+
+def _description(kind: Type) -> str:
+    """A field's documentation, from wherever its type carries it."""
+    if isinstance(kind, Metadata):
+        return str((kind.extra_json_schema or {}).get("description") or _description(kind.type))
+    if isinstance(kind, UnionType):
+        return next(filter(None, map(_description, kind.types)), "")
+    return ""
+
+
+def _render_default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    default: Any = field.default
+    if default is msgspec.NODEFAULT or default is None or default == ():
+        return ""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if field.name.endswith("_bytes") and default >= 1024:
+        unit, size = ("MiB", 1024**2) if default >= 1024**2 else ("KiB", 1024)
+        return f"`{default}` ({default // size} {unit})"
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def render_others() -> str:
+    """LiteLLM's keys that are not read, from the tables that judge them."""
+    blocks = ["## Keys of LiteLLM that are not read", ""]
+    for section, keys in SECTIONS.items():
+        groups = (
+            ("without effect yet", keys.later),
+            ("without meaning here", keys.never),
+            ("refused", keys.refused.keys()),
+        )
+        lines = [f"- {words}: {', '.join(f'`{key}`' for key in sorted(names))}" for words, names in groups if names]
+        if lines:
+            blocks += [f"**{f'`{section}`' if section else 'Top level'}**", "", *lines, ""]
+    return "\n".join(blocks)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render_configuration_page(), encoding="utf-8")

@@ -1,0 +1,251 @@
+"""`model_list`: each entry into a `ModelEntry`, and what an entry alone can tell of its model.
+
+Keys of `litellm_params` that are no setting are default parameters of the request, as LiteLLM has it. Of entries
+with the same `model_name` the first serves; the others are checked, said, and left out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET
+
+from . import litellm
+from .document import Path
+from .environment import KEY_VARIABLES, read_key
+from .finding import label, nearest, shown
+from .schema import LitellmParams, ModelEntry, Parameters
+from .section import MODEL_KEYS, Reader
+
+_REQUEST_TYPES = {float: "a number", int: "a whole number", bool: "true or false"}
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_OUR_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
+_UNREAD = frozenset({"defaults", "base_url"})
+_PARAM_KEYS = tuple(name for name in LitellmParams.__struct_fields__ if name != "defaults")
+
+
+def read_models(reader: Reader, value: Any, known_providers: Collection[str] | None) -> tuple[ModelEntry, ...]:
+    """All entries that are right, each name once; a problem or a notice for each thing that is not."""
+    if not isinstance(value, list) or not value:
+        reader.findings.refuse(
+            ("model_list",),
+            "model_list must be a list of models",
+            "write for example - model_name: NAME, or remove model_list to serve the models of the environment",
+        )
+        return ()
+    entries: dict[str, ModelEntry] = {}
+    repeats: dict[str, list[Path]] = {}
+    for index, item in enumerate(value):
+        entry = _read_entry(reader, item, ("model_list", index))
+        if entry is None:
+            continue
+        _judge_model(reader, entry, ("model_list", index, "litellm_params", "model"), known_providers)
+        if entries.setdefault(entry.model_name, entry) is not entry:
+            repeats.setdefault(entry.model_name, []).append(("model_list", index, "model_name"))
+    for name, paths in repeats.items():
+        reader.findings.warn(
+            paths[0],
+            f"model_name {shown(name)} stands {len(paths) + 1} times",
+            f"only the first, on line {entries[name].line}, serves: balancing has no effect yet",
+        )
+    return tuple(entries.values())
+
+
+def _read_entry(reader: Reader, item: Any, path: Path) -> ModelEntry | None:
+    if not isinstance(item, dict):
+        reader.findings.refuse(path, f"{label(path)} must be a mapping", "write model_name and litellm_params")
+        return None
+    for key, value in item.items():
+        if key not in MODEL_KEYS:
+            reader.judge_key("model_list", (*path, key), value, MODEL_KEYS)
+    if "model_name" not in item:
+        reader.findings.refuse(path, f"{label(path)} has no model_name", "give it the name that clients ask for")
+    own = {key: item[key] for key in ("model_name", "model_info") if key in item}
+    fields = reader.read_fields(ModelEntry, own, path, "remove the model")
+    name = fields.get("model_name")
+    remove = f'remove model "{shown(name)}"' if name else "remove the model"
+    params = _read_params(reader, item.get("litellm_params", UNSET), (*path, "litellm_params"), remove)
+    if not name or params is None:
+        return None
+    place = reader.findings.place(path)
+    return ModelEntry(**fields, params=params, line=place[0] if place else 0)
+
+
+def _read_params(reader: Reader, value: Any, path: Path, remove: str) -> LitellmParams | None:
+    findings = reader.findings
+    if value is UNSET or value is None:
+        findings.refuse(path, f"{label(path[:2])} has no litellm_params", "write litellm_params with a model")
+        return None
+    mapping = _use_alias(reader, reader.read_mapping(value, path), path)
+    if "model" not in mapping and isinstance(value, dict):
+        findings.refuse(path, "litellm_params has no model", "write for example model: openai/gpt-5-mini")
+    fields = reader.read_fields(
+        LitellmParams, {key: mapping[key] for key in mapping if key not in _UNREAD}, path, remove
+    )
+    fields["defaults"] = _read_defaults(reader, mapping, path, remove)
+    _check_api_key(reader, fields, path)
+    _check_address(reader, fields, path)
+    _check_headers(reader, fields, path)
+    if "model" not in fields:
+        return None
+    return LitellmParams(**fields)
+
+
+def _use_alias(reader: Reader, mapping: dict[str, Any], path: Path) -> dict[str, Any]:
+    """LiteLLM also takes `base_url` for `api_base`, which wins."""
+    if mapping.get("base_url") is None:
+        return mapping
+    if mapping.get("api_base") is not None:
+        reader.findings.warn(
+            (*path, "base_url"), f"{label((*path, 'base_url'))} has no effect beside api_base", key=True
+        )
+        return mapping
+    reader.findings.alias((*path, "api_base"), (*path, "base_url"))
+    return {**mapping, "api_base": mapping["base_url"]}
+
+
+def _read_defaults(reader: Reader, mapping: dict[str, Any], path: Path, remove: str) -> Parameters:
+    """Every key that is no setting, as a default parameter of the request."""
+    defaults = Parameters()
+    for key, raw in mapping.items():
+        here = (*path, key)
+        if key in _PARAM_KEYS or key == "base_url":
+            continue
+        if litellm.is_later_param(key) or key in litellm.SECTIONS["litellm_params"].refused:
+            _judge_later(reader, here, raw)
+        elif litellm.is_credential(key):
+            _judge_credential(reader, here)
+        elif raw is not None:
+            _judge_spelling(reader, here)
+            value = _convert_default(reader, key, reader.fill(raw, here, remove), here)
+            if value is not UNSET:
+                defaults[key] = value
+    return defaults
+
+
+def _judge_later(reader: Reader, path: Path, value: Any) -> None:
+    key = str(path[-1])
+    if key in litellm.SECTIONS["litellm_params"].names():
+        reader.judge_key("litellm_params", path, value, _PARAM_KEYS)
+    else:
+        reader.findings.note(path, f"{label(path)} has no effect yet", key=True)
+
+
+def _judge_credential(reader: Reader, path: Path) -> None:
+    near = nearest(str(path[-1]), _PARAM_KEYS)
+    reader.findings.warn(
+        path,
+        f"{label(path)} looks like a credential, and is not sent as a request parameter",
+        f"did you mean {near}?" if near else "write it under extra_body if the provider wants it in the body",
+        key=True,
+    )
+
+
+def _judge_spelling(reader: Reader, path: Path) -> None:
+    key = str(path[-1])
+    if key in litellm.REQUEST_PARAMETERS:
+        return
+    near = nearest(key, (*_PARAM_KEYS, *litellm.REQUEST_PARAMETERS, *litellm.SECTIONS["litellm_params"].names()))
+    if near:
+        reader.findings.warn(
+            path,
+            f"{label(path)} is no setting, and is sent to the provider as it is",
+            f"did you mean {near}?",
+            key=True,
+        )
+
+
+def _convert_default(reader: Reader, key: str, value: Any, path: Path) -> Any:
+    """A parameter of known type may be given as text, from the environment above all."""
+    kind = litellm.REQUEST_PARAMETERS.get(key, object)
+    if value is UNSET or kind is object:
+        return value
+    try:
+        converted: Any = msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError:
+        converted = UNSET
+    if converted is UNSET or (isinstance(converted, float) and not math.isfinite(converted)):
+        reader.findings.refuse(path, f"{label(path)} must be {_REQUEST_TYPES[kind]}")
+        return UNSET
+    return converted
+
+
+def _check_api_key(reader: Reader, fields: dict[str, Any], path: Path) -> None:
+    """LiteLLM's references to secret managers would be sent as keys; a provider's usual variable stands in."""
+    key = fields.get("api_key")
+    if key is not None and key.reveal().startswith("oidc/"):
+        reader.findings.refuse(
+            (*path, "api_key"),
+            f"{label((*path, 'api_key'))}: oidc/… is not supported",
+            "put the key into the environment and write os.environ/NAME",
+        )
+    if key is None and "model" in fields:
+        variable = KEY_VARIABLES.get(litellm.split_model(fields["model"])[0], "")
+        fields["api_key"] = read_key(reader.environ, variable)
+
+
+def _check_address(reader: Reader, fields: dict[str, Any], path: Path) -> None:
+    address = fields.get("api_base")
+    if address is not None and not is_http_address(address):
+        reader.findings.refuse(
+            (*path, "api_base"),
+            f"{label((*path, 'api_base'))} is not the address of a server",
+            "write for example https://host:8000/v1, with neither user nor password",
+        )
+
+
+def _check_headers(reader: Reader, fields: dict[str, Any], path: Path) -> None:
+    for name in fields.get("extra_headers") or ():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OUR_HEADERS:
+            reader.findings.refuse(
+                (*path, "extra_headers", name),
+                f"{label((*path, 'extra_headers', name))} cannot be set as a header",
+                "remove it: the gateway writes this one itself, or HTTP does not allow the name",
+                key=True,
+            )
+
+
+def _judge_model(reader: Reader, entry: ModelEntry, path: Path, known: Collection[str] | None) -> None:
+    """What the model's name tells: a provider that is not known, or one that will want a key."""
+    provider, _ = litellm.split_model(entry.params.model)
+    if provider == "auto_router":
+        reader.findings.refuse(path, "auto_router/… is not supported", "name the models, and remove this one")
+        return
+    if entry.params.model == "*":
+        return
+    if known is not None and provider not in known:
+        near = nearest(provider, known)
+        reader.findings.warn(
+            path,
+            f"model {shown(entry.model_name)}: provider {shown(provider) or '(none)'} is not supported, "
+            "requests to it are answered with 400",
+            f"did you mean {near}?" if near else f"supported are {', '.join(sorted(known))}",
+        )
+    elif provider in KEY_VARIABLES and not _needs_no_key(entry.params):
+        reader.findings.warn(
+            path,
+            f"model {shown(entry.model_name)} has no api_key, and {KEY_VARIABLES[provider]} is not set",
+            f"write api_key: os.environ/{KEY_VARIABLES[provider]}",
+        )
+
+
+def _needs_no_key(params: LitellmParams) -> bool:
+    return bool(params.api_key or params.api_base or params.mock_response is not None or params.extra_headers)
+
+
+def is_http_address(text: str) -> bool:
+    """Whether `text` is an http or https address with a host, a possible port, and no user or password."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    clean = text.isascii() and text.isprintable() and " " not in text
+    return (
+        clean and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and "@" not in parts.netloc
+    )

@@ -1,0 +1,359 @@
+"""OpenAI's Chat Completions as an upstream speaks it: OpenAI itself and every host like it.
+
+The request's own bytes go upstream with the model's name exchanged and nothing else; answers are peeked at for
+what the gateway must know (content, finish, usage, errors) and passed on as they came, which `pipe.py` does.
+Reading them into events is for the cases where bytes cannot pass: an upstream that answers a stream whole, or a
+client of another dialect. Specification: reference/wire/openai-chat.md sections 5 to 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from feathergate.dialects.contract import Built, Context, Target
+from feathergate.dialects.verdict import build_refusal
+from feathergate.errors import UpstreamError
+from feathergate.events import (
+    Annotations,
+    Audio,
+    Event,
+    Extra,
+    Finished,
+    FinishReason,
+    Logprobs,
+    Media,
+    Reasoning,
+    RedactedReasoning,
+    Refusal,
+    Signature,
+    Started,
+    Text,
+    ToolArgs,
+    ToolStarted,
+    Usage,
+)
+from feathergate.wire import codec
+from feathergate.wire.chat import ChatRequest, ErrorBody
+from feathergate.wire.chat import Usage as TokenUsage
+from feathergate.wire.masking import mask_secrets
+from feathergate.wire.retry_after import parse_retry_after
+
+DONE = b"[DONE]"
+_FINISH: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "function_call": "function_call",
+}
+_STATUS_BY_TYPE: Mapping[str, int] = {
+    "invalid_request_error": 400,
+    "not_found_error": 404,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "tokens": 429,
+    "requests": 429,
+    "authentication_error": 401,
+    "permission_error": 403,
+}
+
+
+class _Function(msgspec.Struct, frozen=True, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Custom(msgspec.Struct, frozen=True, gc=False):
+    name: str | None = None
+    input: str | None = None
+
+
+class _ToolCall(msgspec.Struct, frozen=True):
+    index: int | None = None
+    id: str | None = None
+    type: str | None = None
+    function: _Function | None = None
+    custom: _Custom | None = None
+    extra_content: dict[str, Any] | None = None
+
+
+class _Message(msgspec.Struct, frozen=True):
+    """A whole answer's message and a stream's delta: the same members."""
+
+    content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    thinking_blocks: list[dict[str, Any]] | None = None
+    tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None
+    annotations: list[dict[str, Any]] | None = None
+    images: list[dict[str, Any]] | None = None
+    audio: dict[str, Any] | None = None
+    extra_content: dict[str, Any] | None = None
+
+
+class _Choice(msgspec.Struct, frozen=True):
+    index: int = 0
+    message: _Message | None = None
+    delta: _Message | None = None
+    finish_reason: str | None = None
+    logprobs: dict[str, Any] | None = None
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """A whole answer and a chunk of a stream: the same members."""
+
+    id: str = ""
+    model: str = ""
+    created: int | None = None
+    choices: list[_Choice] | None = None
+    usage: Raw | None = None
+    error: Raw | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_usage = msgspec.json.Decoder(TokenUsage).decode
+_decode_error = msgspec.json.Decoder(ErrorBody | str).decode
+
+
+class _Failure(msgspec.Struct):
+    """An error body: `{"error": {...}}` or `{"error": "text"}`; some hosts put the message at the top."""
+
+    error: Raw | None = None
+    message: str | None = None
+    detail: Raw | None = None
+
+
+_decode_failure = msgspec.json.Decoder(_Failure | list[_Failure]).decode
+
+
+class ChatDialect:
+    """The dialect; see `contract.Dialect`."""
+
+    name = "chat"
+
+    def build_request(self, request: ChatRequest, members: codec.Members, target: Target) -> Built:
+        body = codec.encode({**members, "model": codec.raw(target.model)})
+        return Built("/chat/completions", body, Context(model=target.model))
+
+    def parse_answer(self, body: bytes, context: Context) -> Sequence[Event]:
+        answer = read_answer(body)
+        reader = _Reader()
+        events = list(reader.start(answer))
+        for choice in answer.choices or ():
+            events += reader.read(choice, choice.message)
+        events += reader.close(answer.choices or ())
+        usage = parse_usage(answer.usage)
+        return [*events, Usage(usage, answer.service_tier)] if usage else events
+
+    def open_stream(self, context: Context) -> ChatStreamDecoder:
+        return ChatStreamDecoder()
+
+    def parse_error(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> UpstreamError:
+        return parse_failure(status, parse_retry_after(headers), body)
+
+
+CHAT = ChatDialect()
+
+
+def read_answer(body: bytes) -> _Answer:
+    """A whole answer or a chunk; raises `UpstreamError` for one that is not JSON, no answer, or an error."""
+    try:
+        if not body.isascii():
+            body.decode()
+        answer = _decode_answer(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UpstreamError("The provider's answer is not what the chat protocol has.", kind="protocol") from error
+    if answer.error is not None and not codec.is_null(answer.error):
+        raise parse_failure(None, None, body)
+    return answer
+
+
+def parse_usage(raw: Raw | None) -> TokenUsage | None:
+    """Usage where it is well-formed and not negative; whatever else a host sends is no usage."""
+    if raw is None or codec.is_null(raw):
+        return None
+    try:
+        usage = _decode_usage(raw)
+    except msgspec.DecodeError:
+        return None
+    return usage if min(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) >= 0 else None
+
+
+def parse_failure(status: int | None, retry_after_s: float | None, body: bytes) -> UpstreamError:
+    """An error body, of an answer with `status` or (None) inside an answer of 200, which takes its type's status."""
+    error = _read_error(body)
+    code = str(error.code) if error.code is not None else None
+    if status is None:
+        status = _status_of(error)
+    quota = status == 429 and "insufficient_quota" in (code, error.type)
+    return build_refusal(
+        status,
+        mask_secrets(error.message or ""),
+        param=error.param,
+        code=code,
+        retry_after_s=retry_after_s,
+        quota=quota,
+    )
+
+
+def _status_of(error: ErrorBody) -> int:
+    if isinstance(error.code, int) and 400 <= error.code < 600:
+        return error.code
+    return _STATUS_BY_TYPE.get(error.type or "") or _STATUS_BY_TYPE.get(str(error.code), 500)
+
+
+def _read_error(body: bytes) -> ErrorBody:
+    try:
+        failure = _decode_failure(body)
+        if isinstance(failure, list):
+            failure = failure[0] if failure else _Failure()
+        if failure.error is not None and not codec.is_null(failure.error):
+            error = _decode_error(failure.error)
+            return ErrorBody(message=error) if isinstance(error, str) else error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ErrorBody()
+    return ErrorBody(message=failure.message)
+
+
+class _Reader:
+    """Turns answers and chunks into events, and remembers what the order of events depends on."""
+
+    def __init__(self) -> None:
+        self.started = False
+        self.finished: dict[int, FinishReason] = {}
+        self._tools: dict[tuple[int, object], int] = {}
+        self._counts: dict[int, int] = {}
+        self._annotations: dict[int, list[dict[str, Any]]] = {}
+        self._media: dict[int, int] = {}
+
+    def start(self, answer: _Answer) -> Iterator[Event]:
+        if not self.started:
+            self.started = True
+            yield Started(answer.id, answer.model, answer.created, answer.service_tier, answer.system_fingerprint)
+
+    def read(self, choice: _Choice, message: _Message | None) -> Iterator[Event]:
+        index = choice.index
+        if message is not None:
+            yield from self._read_message(index, message)
+        if choice.logprobs is not None:
+            yield Logprobs(choice.logprobs, index)
+        if choice.finish_reason is not None:
+            self.finished.setdefault(index, _FINISH.get(choice.finish_reason, "stop"))
+
+    def close(self, choices: Sequence[_Choice]) -> Iterator[Event]:
+        """What is said once a choice: its citations and its finish."""
+        for index, items in sorted(self._annotations.items()):
+            yield Annotations(tuple(items), index)
+        for index in sorted({*self.finished, *(choice.index for choice in choices)}):
+            yield Finished(self.finished.get(index, "stop"), index)
+
+    def _read_message(self, index: int, message: _Message) -> Iterator[Event]:
+        thinking = message.thinking_blocks
+        if thinking:
+            yield from _read_thinking(index, thinking)
+        elif reasoning := message.reasoning_content or message.reasoning:
+            yield Reasoning(reasoning, index)
+        if message.content:
+            yield Text(message.content, index)
+        if message.refusal:
+            yield Refusal(message.refusal, index)
+        for call in message.tool_calls or ():
+            yield from self._read_tool(index, call)
+        if message.function_call is not None:
+            yield from self._read_tool(index, _ToolCall(id="", function=message.function_call))
+        if message.annotations:
+            self._annotations.setdefault(index, []).extend(message.annotations)
+        for item in message.images or ():
+            position = self._media.get(index, 0)
+            self._media[index] = position + 1
+            yield Media(item, position, index)
+        if message.audio is not None:
+            yield Audio(message.audio, index)
+        if message.extra_content is not None:
+            yield Extra(message.extra_content, index)
+
+    def _read_tool(self, index: int, call: _ToolCall) -> Iterator[Event]:
+        """A call, or a piece of one. A host's own indexes may have gaps: ours have none."""
+        name = (call.function and call.function.name) or (call.custom and call.custom.name)
+        key = (index, call.index if call.index is not None else call.id)
+        tool = self._tools.get(key)
+        if tool is None:
+            tool = self._counts.get(index, 0)
+            self._counts[index] = tool + 1
+            self._tools[key] = tool
+            google = (call.extra_content or {}).get("google") or {}
+            yield ToolStarted(
+                tool,
+                call.id or "",
+                name or "",
+                index,
+                "custom" if call.custom is not None else "function",
+                google.get("thought_signature"),
+            )
+        text = (call.function and call.function.arguments) or (call.custom and call.custom.input)
+        if text:
+            yield ToolArgs(tool, text, index)
+
+
+def _read_thinking(index: int, blocks: Sequence[Mapping[str, Any]]) -> Iterator[Event]:
+    for position, block in enumerate(blocks):
+        number = block.get("index", position)
+        if block.get("type") == "redacted_thinking":
+            yield RedactedReasoning(block.get("data", ""), number, index)
+            continue
+        if block.get("thinking"):
+            yield Reasoning(block["thinking"], index, number)
+        if block.get("signature"):
+            yield Signature(block["signature"], number, index)
+
+
+class ChatStreamDecoder:
+    """See `contract.StreamDecoder`. The end is `[DONE]`, or a finish of every choice where a host omits it."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._reader = _Reader()
+        self._choices: dict[int, _Choice] = {}
+        self._usage: TokenUsage | None = None
+        self._service_tier: str | None = None
+
+    def decode(self, name: bytes, data: bytes) -> Sequence[Event]:
+        if data == DONE:
+            self.complete = True
+            return ()
+        answer = read_answer(data)
+        if name == b"error":
+            raise parse_failure(None, None, data)
+        reader = self._reader
+        events = list(reader.start(answer))
+        for choice in answer.choices or ():
+            self._choices[choice.index] = choice
+            events += reader.read(choice, choice.delta)
+        self._usage = parse_usage(answer.usage) or self._usage
+        self._service_tier = answer.service_tier or self._service_tier
+        return events
+
+    def finish(self) -> Sequence[Event]:
+        unfinished = set(self._choices) - set(self._reader.finished)
+        if not self.complete and (unfinished or not self._choices):
+            raise build_truncated()
+        events = list(self._reader.close(tuple(self._choices.values())))
+        return [*events, Usage(self._usage, self._service_tier)] if self._usage else events
+
+
+def build_truncated() -> UpstreamError:
+    """The error of a stream that ended before its end."""
+    return UpstreamError(
+        "The provider's stream ended before the answer was complete. Send the request again.",
+        kind="truncated",
+        code="upstream_stream_truncated",
+    )

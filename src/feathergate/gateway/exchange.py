@@ -1,0 +1,144 @@
+"""One request's life, from its decoded body to its outcome: route, attempt, relay, account.
+
+The control of a request is this coroutine; its bytes move by callbacks in `relay.py`. It awaits one future up to
+the first content and one to the end. The client's connection owns the upstream call: when the client goes, the
+call is closed at once, whichever of the two is awaited. There is one attempt: retries and fallbacks come with the
+issue "Calm when providers fail", and this is where they belong.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from feathergate.dialects.render import render_error
+from feathergate.errors import ClientError, FeatherGateError, InternalError, MethodNotAllowedError, UpstreamError
+from feathergate.gateway.attempt import Asked, Attempt, start_attempt
+from feathergate.http.contract import Responder
+from feathergate.observe.outcome import Outcome
+from feathergate.runtime import Deployment, Runtime
+from feathergate.wire.codec import decode_chat
+
+_log = logging.getLogger("feathergate.gateway")
+
+JSON = b"content-type: application/json\r\n"
+_STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
+CLIENT_LEFT = 499
+
+
+class Exchange:
+    """One chat request. `headers` is the block that every answer to it carries (request id, CORS)."""
+
+    def __init__(self, runtime: Runtime, responder: Responder, outcome: Outcome, headers: bytes, created: int) -> None:
+        self._runtime = runtime
+        self._responder = responder
+        self._outcome = outcome
+        self._headers = headers
+        self._created = created
+        self._opened = False
+
+    async def run(self, body: bytes) -> None:
+        """Answer the request whatever happens to it, and account for it once. The outermost call of its task."""
+        try:
+            await self._run(body)
+        except FeatherGateError as error:
+            self._refuse(error)
+        except Exception:  # noqa: BLE001 - the outermost call of the task
+            _log.exception("request %s failed", self._outcome.request_id)
+            self._refuse(InternalError("The gateway failed. Its log tells more under this request's id."))
+        finally:
+            self._account()
+
+    async def _run(self, body: bytes) -> None:
+        runtime, outcome = self._runtime, self._outcome
+        request, members = decode_chat(body)
+        if request.stream_options is not None and not request.stream:
+            raise ClientError(
+                "'stream_options' is only allowed when 'stream' is true. Remove it, or stream.",
+                param="stream_options",
+            )
+        outcome.stream = bool(request.stream)
+        deployment = runtime.find_deployment(request.model)
+        outcome.model = deployment.model_name
+        outcome.provider = deployment.provider.name
+        outcome.served_model = deployment.model
+        deadline = outcome.started + runtime.config.total_timeout_s
+        asked = Asked(request, members, outcome.request_id, self._created, deadline)
+        await self._attempt(deployment, asked)
+
+    async def _attempt(self, deployment: Deployment, asked: Asked) -> None:
+        responder, outcome = self._responder, self._outcome
+        if responder.closed:
+            outcome.status = CLIENT_LEFT
+            return
+        attempt = start_attempt(self._runtime, deployment, asked)
+        relay = attempt.relay
+        outcome.attempts += 1
+        outcome.dropped = attempt.dropped
+        responder.on_close = relay.abandon
+        try:
+            await relay.ready
+            if relay.error is not None:
+                raise relay.error
+            if not relay.client_left:
+                await self._answer(attempt, asked)
+        finally:
+            if not relay.over:
+                relay.abandon()
+        outcome.first_content = relay.first_content
+        outcome.usage = relay.usage
+        if relay.client_left:
+            outcome.status = CLIENT_LEFT
+        elif relay.error is not None:
+            self._note(relay.error)
+
+    async def _answer(self, attempt: Attempt, asked: Asked) -> None:
+        """Past the barrier: the whole answer, or the stream to its end."""
+        relay, outcome = attempt.relay, self._outcome
+        headers = self._headers
+        if attempt.dropped:
+            headers += b"x-feathergate-dropped: %b\r\n" % ", ".join(attempt.dropped).encode("ascii", "replace")
+        outcome.status = 200
+        if relay.whole is not None:
+            self._responder.respond(200, JSON + headers, relay.whole.body)
+            return
+        metrics = self._runtime.metrics
+        metrics.stream_opened(outcome.model, outcome.provider)
+        self._opened = True
+        relay.open(self._responder, _STREAM + headers)
+        try:
+            await relay.done
+        finally:
+            metrics.stream_closed(outcome.model, outcome.provider)
+
+    def _refuse(self, error: FeatherGateError) -> None:
+        """The error as the answer, or a broken connection where the answer has begun."""
+        self._note(error)
+        if self._opened:
+            self._responder.abort()
+        elif not self._responder.closed:
+            respond_error(self._responder, error, self._headers)
+
+    def _note(self, error: FeatherGateError) -> None:
+        outcome = self._outcome
+        outcome.status = error.status
+        outcome.error = error.kind if isinstance(error, UpstreamError) else error.fault
+        outcome.detail = error.message
+
+    def _account(self) -> None:
+        runtime, outcome = self._runtime, self._outcome
+        outcome.ended = runtime.shared.ticker.now()
+        outcome.status = outcome.status or CLIENT_LEFT
+        runtime.metrics.observe(outcome)
+        if runtime.shared.log is not None:
+            runtime.shared.log.write(outcome, runtime.shared.now())
+
+
+def respond_error(responder: Responder, error: FeatherGateError, headers: bytes) -> None:
+    """Answer with an error: its status, its body, and what a client's SDK heeds when it thinks of trying again."""
+    if isinstance(error, MethodNotAllowedError):
+        headers += b"allow: %b\r\n" % error.allow.encode()
+    if error.retry_after_s is not None:
+        headers += b"retry-after: %d\r\n" % -(-error.retry_after_s // 1)
+    if isinstance(error, UpstreamError) and error.kind == "quota":
+        headers += b"x-should-retry: false\r\n"
+    responder.respond(error.status, JSON + headers, render_error(error))

@@ -1,0 +1,279 @@
+"""Bytes from upstream to the client: the sink of one call.
+
+Until the commit barrier it keeps what comes; `ready` resolves at the first content, at the end, or at the first
+failure, whichever is first, and whoever holds the logic decides. Once `open`ed it writes straight to the client's
+connection, one write a read, without a task switch. It watches its own deadlines through the ticker: the barrier's
+time limit, the keep-alive comments behind it, and the whole request's end. Source: DESIGN.md, "One request".
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from feathergate.dialects.contract import Context, Dialect
+from feathergate.dialects.pipe import Pipe, Whole, translate_whole
+from feathergate.dialects.render import render_error_event
+from feathergate.errors import DeadlineError, UpstreamError
+from feathergate.http.contract import Call, Headers, Responder
+from feathergate.http.ticker import NEVER, Ticker
+from feathergate.wire.chat import Usage
+from feathergate.wire.sse import KEEP_ALIVE
+
+COMMIT_LIMIT_S = 10.0
+KEEP_ALIVE_S = 10.0
+ERROR_BODY_LIMIT_BYTES = 1024 * 1024
+_LINGER_S = 0.25
+
+
+class Reading:
+    """How an answer is to be read; the same for every attempt of a request."""
+
+    __slots__ = ("body_limit_bytes", "context", "created", "dialect", "fallback_id")
+
+    def __init__(
+        self, dialect: Dialect, context: Context, fallback_id: str, created: int, body_limit_bytes: int
+    ) -> None:
+        self.dialect = dialect
+        self.context = context
+        self.fallback_id = fallback_id
+        self.created = created
+        self.body_limit_bytes = body_limit_bytes
+
+    def translate(self, body: bytes) -> Whole:
+        return translate_whole(body, self.dialect, self.context, self.fallback_id, self.created, self.body_limit_bytes)
+
+
+class Relay:
+    """An `UpstreamSink`. With a `pipe` the answer is streamed to the client, without one it is whole."""
+
+    def __init__(self, ticker: Ticker, reading: Reading, pipe: Pipe | None, total_deadline: float) -> None:
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.error: UpstreamError | None = None
+        self.whole: Whole | None = None
+        self.headers: Headers = ()
+        self.first_content: float | None = None
+        self.client_left = False
+        self._ticker = ticker
+        self._reading = reading
+        self._pipe = pipe
+        self._total_deadline = total_deadline
+        self._call: Call | None = None
+        self._responder: Responder | None = None
+        self._status = 0
+        self._body = bytearray()
+        self._held: list[bytes] = []
+        self._wrote = 0.0
+        limit = ticker.now() + COMMIT_LIMIT_S if pipe is not None else NEVER
+        self._commit_deadline = limit
+        self.deadline = min(limit, total_deadline)
+
+    @property
+    def usage(self) -> Usage | None:
+        if self._pipe is not None:
+            return self._pipe.usage
+        return self.whole.usage if self.whole is not None else None
+
+    @property
+    def over(self) -> bool:
+        """Whether the answer has come to its end, good or bad."""
+        return self.done.done()
+
+    @property
+    def failure(self) -> UpstreamError | None:
+        """What went wrong, if anything did, by now."""
+        return self.error
+
+    # --- the owner's side ---
+
+    def attach(self, call: Call) -> None:
+        """The call that feeds this relay has begun."""
+        self._call = call
+        self._ticker.watch(self)
+
+    def open(self, responder: Responder, headers: bytes) -> None:
+        """Commit: send the head and what was held back, and write what comes from now on as it comes."""
+        self._responder = responder
+        responder.on_pause = self._pause
+        responder.on_resume = self._resume
+        responder.start(200, headers)
+        held, self._held = b"".join(self._held), []
+        self._write(held or KEEP_ALIVE)
+        self._commit_deadline = NEVER
+        self._move_deadline()
+        if self.done.done():
+            self._end_answer()
+
+    def abandon(self) -> None:
+        """The client has left: close the upstream connection at once. Nobody is to blame."""
+        self.client_left = True
+        self._settle(cancel=True)
+
+    # --- the upstream's side ---
+
+    def on_head(self, status: int, headers: Headers) -> None:
+        self._status = status
+        self.headers = headers
+
+    def on_body(self, data: bytes) -> None:
+        if self.done.done():
+            return
+        if self._status != 200 or self._pipe is None:
+            self._collect(data)
+            return
+        pipe = self._pipe
+        out = pipe.feed(data)
+        if out:
+            if self._responder is not None:
+                self._write(out)
+            else:
+                self._held.append(out)
+        if pipe.content and self.first_content is None:
+            self._reach_content()
+        if pipe.error is not None:
+            self._fail(pipe.error, cancel=True)
+        elif pipe.complete:
+            self._settle(cancel=False)
+
+    def on_end(self) -> None:
+        self._call = None
+        if self.done.done():
+            self._ticker.forget(self)
+        elif self._status != 200:
+            self._fail(self._parse_error())
+        elif self._pipe is None:
+            self._finish_whole()
+        else:
+            self._finish_stream(self._pipe)
+
+    def on_error(self, error: UpstreamError) -> None:
+        self._call = None
+        if self.done.done():
+            self._ticker.forget(self)
+            return
+        if self._pipe is not None and self._status == 200 and error.kind == "reset":
+            self._finish_stream(self._pipe, error)
+            return
+        self._fail(error)
+
+    # --- deadlines ---
+
+    def on_deadline(self, now: float) -> None:
+        if self.done.done():
+            self._settle(cancel=True)
+        elif now >= self._total_deadline:
+            self._fail(
+                DeadlineError(
+                    "The request took longer than the gateway allows. Ask for a shorter answer, or raise "
+                    "router_settings.timeout.",
+                    kind="timeout_total",
+                    retryable=False,
+                ),
+                cancel=True,
+            )
+        elif self._responder is not None:
+            if now - self._wrote >= KEEP_ALIVE_S:
+                self._write(KEEP_ALIVE)
+            self._move_deadline()
+        else:
+            self._commit_deadline = NEVER
+            self._move_deadline()
+            self._resolve_ready()
+
+    def _move_deadline(self) -> None:
+        next_ping = self._wrote + KEEP_ALIVE_S if self._responder is not None else NEVER
+        self.deadline = min(self._total_deadline, self._commit_deadline, next_ping)
+
+    # --- steps ---
+
+    def _write(self, data: bytes) -> None:
+        self._wrote = self._ticker.now()
+        if self._responder is not None:
+            self._responder.write(data)
+
+    def _reach_content(self) -> None:
+        self.first_content = self._ticker.now()
+        self._resolve_ready()
+
+    def _resolve_ready(self) -> None:
+        if not self.ready.done():
+            self.ready.set_result(None)
+
+    def _collect(self, data: bytes) -> None:
+        whole = self._status == 200
+        limit_bytes = self._reading.body_limit_bytes if whole else ERROR_BODY_LIMIT_BYTES
+        self._body += data
+        if len(self._body) <= limit_bytes:
+            return
+        if whole:
+            self._fail(
+                UpstreamError(f"The provider's answer is larger than {limit_bytes} bytes.", kind="protocol"),
+                cancel=True,
+            )
+        else:
+            self._fail(self._parse_error(), cancel=True)
+
+    def _parse_error(self) -> UpstreamError:
+        return self._reading.dialect.parse_error(self._status, self.headers, bytes(self._body))
+
+    def _finish_whole(self) -> None:
+        try:
+            self.whole = self._reading.translate(bytes(self._body))
+        except UpstreamError as error:
+            self._fail(error)
+            return
+        self._reach_content()
+        self._settle(cancel=False)
+
+    def _finish_stream(self, pipe: Pipe, reason: UpstreamError | None = None) -> None:
+        """The stream's bytes have ended; a broken connection may still have brought all that matters."""
+        out = pipe.close()
+        if pipe.error is not None:
+            self._fail(reason or pipe.error)
+            return
+        if self._responder is not None:
+            self._write(out)
+        else:
+            self._held.append(out)
+        if pipe.content and self.first_content is None:
+            self._reach_content()
+        self._settle(cancel=False)
+
+    def _fail(self, error: UpstreamError, *, cancel: bool = False) -> None:
+        self.error = error
+        self._settle(cancel=cancel)
+
+    def _settle(self, *, cancel: bool) -> None:
+        """The answer is over. An upstream that has said all gets a moment to end its body, for its connection's
+        sake; any other is closed."""
+        if self._call is not None and not cancel:
+            self.deadline = self._ticker.now() + _LINGER_S
+        else:
+            self._ticker.forget(self)
+            if self._call is not None:
+                self._call.cancel()
+                self._call = None
+        if self.done.done():
+            return
+        self.done.set_result(None)
+        self._resolve_ready()
+        if self._responder is not None:
+            self._end_answer()
+
+    def _end_answer(self) -> None:
+        """The client's last bytes; after an error event too the body ends properly."""
+        responder = self._responder
+        if responder is None:
+            return
+        if self.error is not None:
+            responder.write(render_error_event(self.error))
+        responder.on_pause = responder.on_resume = None
+        responder.end()
+
+    def _pause(self) -> None:
+        if self._call is not None:
+            self._call.pause()
+
+    def _resume(self) -> None:
+        if self._call is not None:
+            self._call.resume()

@@ -1,0 +1,112 @@
+"""The server side of HTTP/1.1: accept connections, count them, drain them, close them.
+
+What happens on a connection is in `connection.py`. The loop may be uvloop's or asyncio's own. A `Server` header is
+never sent. HTTP/2 belongs to a proxy in front; TLS can be given as a ready `SSLContext`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+
+from feathergate.http.connection import Connection, ErrorBody, Service
+from feathergate.http.contract import Handler
+from feathergate.http.limits import ServerLimits
+from feathergate.http.ticker import Ticker
+
+_BACKLOG = 4096
+
+# A peer that vanished without a word is found by these probes while a request of its own is being answered.
+_KEEPALIVE_IDLE_S = 30
+_KEEPALIVE_INTERVAL_S = 10
+
+
+class Server:
+    """Answers requests with `handler`, on any number of listening sockets of one event loop.
+
+    `error_body(status, message)` renders (block of headers, body) for what the HTTP layer answers by itself: 400,
+    405, 408, 413, 415, 417, 431, 500 (the handler raised), 503 (too many connections) and 505.
+    """
+
+    def __init__(self, handler: Handler, limits: ServerLimits, ticker: Ticker, *, error_body: ErrorBody) -> None:
+        self._service = Service(handler, limits, ticker, error_body)
+        self._listeners: list[asyncio.AbstractServer] = []
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._service.connections)
+
+    def protocol_factory(self) -> Connection:
+        return Connection(self._service)
+
+    async def listen(
+        self, where: socket.socket | tuple[str, int], *, tls: ssl.SSLContext | None = None
+    ) -> tuple[str, int]:
+        """Accept connections on a bound socket, or on a host and port (0 = any). Returns the address bound.
+
+        Raises `OSError` where the address cannot be bound. The socket is closed with the server.
+        """
+        sock = where if isinstance(where, socket.socket) else await _bind(*where)
+        _prepare(sock, self._service.limits)
+        handshake_s = self._service.limits.header_timeout_s if tls is not None else None
+        listener = await asyncio.get_running_loop().create_server(
+            self.protocol_factory, sock=sock, ssl=tls, ssl_handshake_timeout=handshake_s, backlog=_BACKLOG
+        )
+        self._listeners.append(listener)
+        host, port = sock.getsockname()[:2]
+        return host, port
+
+    def begin_drain(self) -> None:
+        """From now on each answer is its connection's last, and idle connections are closed; still accepts."""
+        self._service.draining = True
+        for connection in tuple(self._service.connections):
+            connection.begin_drain()
+
+    async def drain(self, timeout_s: float) -> int:
+        """Stop accepting, let the open requests end, and drop what is left then. Returns how many were dropped."""
+        self._stop_listening()
+        self.begin_drain()
+        service = self._service
+        service.emptied.clear()
+        if service.connections:
+            try:
+                await asyncio.wait_for(service.emptied.wait(), timeout_s)
+            except TimeoutError:
+                pass
+        left = self.connections
+        self.close()
+        return left
+
+    def close(self) -> None:
+        """Stop accepting and drop every connection at once."""
+        self._stop_listening()
+        for connection in tuple(self._service.connections):
+            connection.abort()
+
+    def _stop_listening(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+
+
+async def _bind(host: str, port: int) -> socket.socket:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    family, _, _, _, address = found[0]
+    return socket.create_server(address[:2], family=family)
+
+
+def _prepare(sock: socket.socket, limits: ServerLimits) -> None:
+    """Set what accepted sockets inherit; asyncio itself forgets TCP_NODELAY on sockets made elsewhere."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", _KEEPALIVE_IDLE_S),
+        ("TCP_KEEPINTVL", _KEEPALIVE_INTERVAL_S),
+        ("TCP_USER_TIMEOUT", int(limits.write_timeout_s * 1000)),
+    ):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

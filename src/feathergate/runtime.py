@@ -1,0 +1,257 @@
+"""The compiled configuration: everything that a request looks up, worked out once.
+
+`compile_runtime` turns a `Config` into an immutable `Runtime`: names to deployments, header bytes with the key in
+them, split URLs, timeouts, defaults as raw JSON. A reload compiles a new one and swaps one reference; what lives
+longer than a configuration (the pools of connections, metrics, the log) comes in as `Shared` and goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from feathergate.capability import find_capability
+from feathergate.config.litellm import split_model
+from feathergate.config.schema import Config, LitellmParams, ModelEntry, ServerSettings
+from feathergate.config.secret import Secret
+from feathergate.dialects.contract import Built, Target
+from feathergate.errors import ClientError, ConfigError, NotFoundError, Problem
+from feathergate.http.connect import build_ssl_context
+from feathergate.http.contract import Origin, Timeouts
+from feathergate.http.limits import ClientLimits
+from feathergate.http.proxy import Proxy, parse_proxy, pick_proxy
+from feathergate.http.ticker import Ticker
+from feathergate.observe.access_log import AccessLog
+from feathergate.observe.metrics import Metrics
+from feathergate.providers import PROVIDERS, Provider, parse_base
+from feathergate.routing.table import Match, Table, fill_model
+from feathergate.transport.contract import Transport, UpstreamRequest
+from feathergate.transport.mock import MockTransport
+from feathergate.transport.upstream import HttpTransport
+from feathergate.wire.codec import Members, raw
+
+_STREAM_IDLE_S = 300.0
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """One model at one provider, ready to be asked. `model_name` is the configuration's, `model` the upstream's."""
+
+    model_name: str
+    model: str
+    provider: Provider
+    transport: Transport
+    base_path: str
+    headers: bytes
+    timeouts: Timeouts
+    stream_timeouts: Timeouts
+    defaults: Members
+    overrides: Members
+    strict: bool
+
+    def target(self) -> Target:
+        return Target(self.model, find_capability(self.model), self.strict)
+
+    def build_upstream(self, built: Built, *, stream: bool) -> UpstreamRequest:
+        """A dialect's request with this deployment's address and credentials."""
+        headers = self.headers
+        if built.headers:
+            headers += b"".join(f"{name}: {value}\r\n".encode() for name, value in built.headers)
+        target = (self.base_path + built.path).encode()
+        timeouts = self.stream_timeouts if stream else self.timeouts
+        return UpstreamRequest(target, headers, built.body, timeouts)
+
+
+class Unsupported(msgspec.Struct, frozen=True):
+    """A configured model whose provider is not known here."""
+
+    provider: str
+
+
+class Shared(msgspec.Struct, kw_only=True):
+    """What outlives a configuration: one set a process. `transports` holds a pool for each way to an origin."""
+
+    loop: asyncio.AbstractEventLoop
+    ticker: Ticker
+    environ: Mapping[str, str]
+    now: Callable[[], float]
+    log: AccessLog | None = None
+    transports: dict[object, Transport] = {}
+
+
+class Runtime:
+    """The whole of it. Immutable: a request that began with one keeps it."""
+
+    def __init__(
+        self, config: Config, table: Table[Deployment | Unsupported], metrics: Metrics, shared: Shared
+    ) -> None:
+        self.config = config
+        self.table = table
+        self.metrics = metrics
+        self.shared = shared
+        self.master_key: Secret | None = config.general.master_key
+        self.cors_origins = frozenset(origin.encode() for origin in config.server.cors_allow_origins)
+
+    def find_model(self, name: str) -> Match[Deployment | Unsupported]:
+        """What is configured for `name`, as given or with the provider that it tells of. Raises `NotFoundError`."""
+        match = self.table.find(name)
+        if match is None:
+            provider, model = split_model(name)
+            match = self.table.find(f"{provider}/{model}") if provider else None
+        if match is None:
+            raise self._not_found(name)
+        return match
+
+    def find_deployment(self, name: str) -> Deployment:
+        """The deployment that serves `name`. Raises `NotFoundError`, or `ClientError` for an unknown provider."""
+        match = self.find_model(name)
+        entry = match.entry
+        if isinstance(entry, Unsupported):
+            raise ClientError(
+                f"Provider not supported: {entry.provider}. Supported: {', '.join(sorted(PROVIDERS))}.", param="model"
+            )
+        if match.caught:
+            return msgspec.structs.replace(entry, model=fill_model(entry.model, name, match.caught))
+        return entry
+
+    def _not_found(self, name: str) -> NotFoundError:
+        nearest = self.table.find_nearest(name)
+        hint = f" Did you mean {' or '.join(nearest)}?" if nearest else " GET /v1/models lists what there is."
+        return NotFoundError(f"Model not found: {name}.{hint}", param="model", code="model_not_found")
+
+
+def compile_runtime(config: Config, shared: Shared, metrics: Metrics) -> Runtime:
+    """Raises `ConfigError` with every problem that only shows when addresses and files are looked at."""
+    problems: list[Problem] = []
+    ssl_contexts = _SslContexts(config.server.ca_file)
+    entries: list[tuple[str, Deployment | Unsupported]] = []
+    for entry in config.models:
+        try:
+            entries.append((entry.model_name, _compile_entry(entry, config, shared, ssl_contexts)))
+        except ValueError as error:
+            problems.append(_problem(config, entry, str(error)))
+        except OSError as error:
+            problems.append(Problem(f"server_settings.ca_file cannot be read: {error.strerror}", file=config.path))
+            break
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return Runtime(config, Table(entries), metrics, shared)
+
+
+def _problem(config: Config, entry: ModelEntry, what: str) -> Problem:
+    where = f"model '{entry.model_name}', api_base"
+    return Problem(f"{where}: {what}", "mend the address", config.path, entry.line, 1 if entry.line else 0)
+
+
+def _compile_entry(
+    entry: ModelEntry, config: Config, shared: Shared, ssl_contexts: _SslContexts
+) -> Deployment | Unsupported:
+    params = entry.params
+    name, model = split_model(params.model)
+    provider = PROVIDERS.get(name)
+    if provider is None:
+        return Unsupported(name or params.model)
+    if params.mock_response is not None:
+        provider = PROVIDERS["mock"]
+    transport, base_path = _find_transport(provider, params, config, shared, ssl_contexts)
+    timeouts, stream_timeouts = build_timeouts(params, config)
+    strict = params.drop_params if params.drop_params is not None else config.litellm.drop_params
+    return Deployment(
+        model_name=entry.model_name,
+        model=model,
+        provider=provider,
+        transport=transport,
+        base_path=base_path,
+        headers=build_headers(provider, params, shared.environ),
+        timeouts=timeouts,
+        stream_timeouts=stream_timeouts,
+        defaults=_raw_members(params.defaults),
+        overrides=_raw_members(params.extra_body),
+        strict=strict is False,
+    )
+
+
+def _raw_members(values: Mapping[str, Any]) -> Members:
+    return {name: raw(value) for name, value in values.items()}
+
+
+def build_timeouts(params: LitellmParams, config: Config) -> tuple[Timeouts, Timeouts]:
+    """For whole answers and for streams: an attempt's own bound, within the whole request's."""
+    server = config.server
+    total = min(params.timeout or config.total_timeout_s, config.total_timeout_s)
+    event = min(params.stream_timeout or _STREAM_IDLE_S, total)
+    phases = (server.connect_timeout_s, server.tls_timeout_s)
+    return Timeouts(*phases, total, total, total), Timeouts(*phases, event, event, total)
+
+
+def build_headers(provider: Provider, params: LitellmParams, environ: Mapping[str, str]) -> bytes:
+    """The block that every request to a deployment carries, credentials included."""
+    headers = {"content-type": "application/json", "user-agent": "feathergate"}
+    key = params.api_key.reveal() if params.api_key else environ.get(provider.key_variable, "")
+    if key and provider.key_variable:
+        headers[provider.key_header] = provider.key_prefix + key
+    if params.organization:
+        headers["openai-organization"] = params.organization
+    headers |= {name.lower(): value.reveal() for name, value in params.extra_headers.items()}
+    return b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items())
+
+
+def _find_transport(
+    provider: Provider, params: LitellmParams, config: Config, shared: Shared, ssl_contexts: _SslContexts
+) -> tuple[Transport, str]:
+    """The way to the deployment's host, shared by all that go there, and the base's path."""
+    if provider.transport == "mock":
+        return MockTransport(shared.loop, template=params.mock_response), ""
+    base = parse_base(params.api_base or provider.api_base, provider)
+    origin = Origin(base.tls, base.host, base.port)
+    proxy = _pick_proxy(origin, config.server, shared.environ)
+    key = (origin, proxy, provider.name, config.server)
+    transport = shared.transports.get(key)
+    if transport is None:
+        ssl_context = ssl_contexts.get() if origin.tls else None
+        limits = build_client_limits(config.server)
+        transport = HttpTransport(provider.name, origin, limits, shared.ticker, ssl_context=ssl_context, proxy=proxy)
+        shared.transports[key] = transport
+    return transport, quote(base.path, safe="/%:@!$&'()*+,;=-._~")
+
+
+def _pick_proxy(origin: Origin, server: ServerSettings, environ: Mapping[str, str]) -> Proxy | None:
+    if server.proxy is not None:
+        environ = {**environ, "https_proxy": server.proxy.reveal(), "http_proxy": server.proxy.reveal()}
+        parse_proxy(server.proxy.reveal(), "server_settings.proxy")
+    return pick_proxy(origin, environ)
+
+
+def build_client_limits(server: ServerSettings) -> ClientLimits:
+    return ClientLimits(
+        header_bytes=server.upstream_header_limit_bytes,
+        header_count=server.upstream_header_limit_count,
+        body_bytes=server.upstream_body_limit_bytes,
+        event_bytes=server.upstream_event_limit_bytes,
+        idle_connections=server.upstream_idle_connection_count,
+        idle_connection_s=server.upstream_idle_connection_s,
+    )
+
+
+class _SslContexts:
+    """One TLS context a configuration, made when the first https origin wants it: loading CAs takes long."""
+
+    def __init__(self, ca_file: str | None) -> None:
+        self._ca_file = ca_file
+        self._context: ssl.SSLContext | None = None
+
+    def get(self) -> ssl.SSLContext:
+        if self._context is None:
+            self._context = build_ssl_context(self._ca_file)
+        return self._context
+
+
+def list_models(runtime: Runtime) -> Iterable[str]:
+    """The configured names, in the file's order."""
+    return (entry.model_name for entry in runtime.config.models)

@@ -1,0 +1,1 @@
+"""The endpoints, one file each, behind one table. Start with `app.py`."""

@@ -1,0 +1,168 @@
+"""The table of endpoints, and what holds for all of them: keys, CORS, request ids, errors.
+
+A path is looked up as it came off the wire, with or without `/v1` in front (twice, where a client adds its own),
+never decoded or normalised, so that who may ask and what is asked are judged on the same bytes. Every answer
+carries `x-request-id`, which is always ours. It does not read bodies: endpoints do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
+
+from feathergate.dialects.render import render_error
+from feathergate.errors import (
+    FeatherGateError,
+    MethodNotAllowedError,
+    NotFoundError,
+    UnauthorizedError,
+)
+from feathergate.gateway.exchange import JSON, respond_error
+from feathergate.http.contract import Request, Responder
+from feathergate.runtime import Runtime
+from feathergate.server.chat import post_chat
+from feathergate.server.contract import Answering, Endpoint
+from feathergate.server.models import get_model, get_models
+from feathergate.server.ops import get_health, get_metrics
+
+
+def _never_open(runtime: Runtime) -> bool:
+    return False
+
+
+class Route(NamedTuple):
+    """`is_open` tells whether the route is served without the master key."""
+
+    method: str
+    endpoint: Endpoint
+    is_open: Callable[[Runtime], bool] = _never_open
+
+
+# A path that ends in a slash takes what follows it.
+ROUTES: dict[str, Route] = {
+    "/chat/completions": Route("POST", post_chat),
+    "/models": Route("GET", get_models),
+    "/models/": Route("GET", get_model),
+    "/health": Route("GET", get_health, lambda runtime: True),
+    "/metrics": Route("GET", get_metrics, lambda runtime: runtime.config.general.open_metrics),
+}
+_WITH_REST = tuple(path for path in ROUTES if path.endswith("/"))
+_PREFIX = "/v1"
+_KEY_HEADERS = (b"authorization", b"x-api-key")
+
+
+class App:
+    """The handler of `http.server`. `runtime` may be exchanged at any time: a request keeps the one it began with."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def handle(self, request: Request, responder: Responder) -> None:
+        runtime = self.runtime
+        request_id = make_request_id()
+        headers = _render_id(request_id) + _render_cors(runtime, request)
+        try:
+            self._dispatch(Answering(runtime, request, responder, request_id, headers, self._spawn))
+        except FeatherGateError as error:
+            respond_error(responder, error, headers)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for what is under way; cancel what takes longer."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=timeout_s)
+            for task in late:
+                task.cancel()
+
+    def _dispatch(self, answering: Answering) -> None:
+        runtime, request = answering.runtime, answering.request
+        if request.method == "OPTIONS" and request.header(b"access-control-request-method") is not None:
+            answering.responder.respond(204, answering.headers + _PREFLIGHT, b"")
+            return
+        found = find_route(request.path)
+        if runtime.master_key is not None and not (found and found[0].is_open(runtime)):
+            check_key(runtime, request)
+        if found is None:
+            raise NotFoundError(f"Unknown path: {request.path[:200]}. {_KNOWN}", code="unknown_path")
+        route, rest = found
+        if request.method != route.method and not (request.method == "HEAD" and route.method == "GET"):
+            raise MethodNotAllowedError(
+                f"{request.method} is not allowed here. Use {route.method}.", allow=route.method
+            )
+        route.endpoint(answering, rest)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+_KNOWN = "Known: " + ", ".join(
+    f"{route.method} {_PREFIX}{path}{'{id}' * path.endswith('/')}" for path, route in ROUTES.items()
+)
+_PREFLIGHT = (
+    b"access-control-allow-methods: GET, POST, OPTIONS\r\n"
+    b"access-control-allow-headers: authorization, content-type, x-api-key, x-request-id\r\n"
+    b"access-control-max-age: 600\r\n"
+)
+
+
+def find_route(path: str) -> tuple[Route, str] | None:
+    """The route of a raw path, and what follows it."""
+    for _ in range(2):
+        if path.startswith(_PREFIX + "/"):
+            path = path[len(_PREFIX) :]
+    route = ROUTES.get(path)
+    if route is not None:
+        return (route, "") if path not in _WITH_REST else None
+    for prefix in _WITH_REST:
+        if path.startswith(prefix):
+            return ROUTES[prefix], path[len(prefix) :]
+    return None
+
+
+def check_key(runtime: Runtime, request: Request) -> None:
+    """Raise `UnauthorizedError` unless the request shows the master key, in either header that SDKs use."""
+    master_key = runtime.master_key
+    assert master_key is not None
+    for name in _KEY_HEADERS:
+        shown = request.header(name)
+        if shown is None:
+            continue
+        if name == b"authorization":
+            scheme, _, shown = shown.partition(b" ")
+            if scheme.lower() != b"bearer":
+                continue
+        if master_key.matches(shown.strip()):
+            return
+    raise UnauthorizedError(
+        "The gateway asks for its key and this request shows none that is right. Send it as "
+        "'Authorization: Bearer KEY' or 'x-api-key: KEY'."
+    )
+
+
+def _render_cors(runtime: Runtime, request: Request) -> bytes:
+    if not runtime.cors_origins:
+        return b""
+    origin = request.header(b"origin")
+    if origin is None or not (origin in runtime.cors_origins or b"*" in runtime.cors_origins):
+        return b"vary: origin\r\n"
+    return (
+        b"vary: origin\r\naccess-control-allow-origin: %b\r\n"
+        b"access-control-expose-headers: x-request-id, x-feathergate-dropped, retry-after\r\n" % origin
+    )
+
+
+def make_request_id() -> str:
+    return f"fg_{os.urandom(12).hex()}"
+
+
+def _render_id(request_id: str) -> bytes:
+    return b"x-request-id: %b\r\n" % request_id.encode()
+
+
+def render_http_error(status: int, message: str) -> tuple[bytes, bytes]:
+    """Headers and body of an error that the HTTP room answers by itself, in the shape of every other."""
+    return JSON + _render_id(make_request_id()), render_error(FeatherGateError(message, status=status))

@@ -1,0 +1,1 @@
+"""What carries a request to a provider and the answer back. Start with `contract.py`."""

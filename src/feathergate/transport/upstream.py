@@ -1,0 +1,131 @@
+"""The network as a transport: a pool of connections to one provider, and its failures in our words.
+
+This is the only place where foreign errors become ours. What the client is told names the provider, what happened
+and what to do; the address and the cause stay in `__cause__`, for the log. Redirects are handed up like any
+other status: following one would carry the key elsewhere.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import NamedTuple
+
+from feathergate.errors import DeadlineError, UpstreamError
+from feathergate.http.client import Pool
+from feathergate.http.contract import Call, HttpError, HttpErrorKind, Origin
+from feathergate.http.limits import ClientLimits
+from feathergate.http.proxy import Proxy
+from feathergate.http.ticker import Ticker
+from feathergate.transport.contract import UpstreamRequest, UpstreamSink
+
+
+class Meaning(NamedTuple):
+    """What a failure of HTTP is to us. `message` follows the provider's name."""
+
+    error: type[UpstreamError]
+    message: str
+    retryable: bool = True
+
+
+MEANINGS: dict[HttpErrorKind, Meaning] = {
+    "dns": Meaning(
+        UpstreamError,
+        "could not be reached: its host name was not resolved. Check the model's api_base and the gateway's DNS.",
+    ),
+    "connect": Meaning(
+        UpstreamError,
+        "could not be reached: no connection was accepted. Check the model's api_base, the proxy settings and "
+        "whether the provider is up.",
+    ),
+    "tls": Meaning(
+        UpstreamError,
+        "could not be reached securely: the TLS handshake failed. Check its certificate and the gateway's CA file.",
+    ),
+    "timeout_connect": Meaning(
+        DeadlineError,
+        "could not be reached in time. Try again, or check the network between the gateway and the provider.",
+    ),
+    "timeout_first_byte": Meaning(
+        DeadlineError,
+        "did not begin to answer in time. Try again, or raise the model's timeout.",
+    ),
+    "idle": Meaning(
+        DeadlineError,
+        "fell silent in the middle of its answer. Try again, or raise the model's stream_timeout.",
+    ),
+    "timeout_total": Meaning(
+        DeadlineError,
+        "did not finish its answer in time. Ask for a shorter answer, or raise the timeout.",
+        retryable=False,
+    ),
+    "reset": Meaning(
+        UpstreamError,
+        "broke the connection before its answer was complete. Try again.",
+    ),
+    "protocol": Meaning(
+        UpstreamError,
+        "answered with something that is not valid HTTP, or too large. Try again; if it persists, check api_base.",
+    ),
+}
+
+
+class HttpTransport:
+    """Sends to one origin over HTTP/1.1. `provider` is the name that messages show (`openai`)."""
+
+    def __init__(
+        self,
+        provider: str,
+        origin: Origin,
+        limits: ClientLimits,
+        ticker: Ticker,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
+    ) -> None:
+        self.pool = Pool(origin, limits, ticker, ssl_context=ssl_context, proxy=proxy)
+        self._provider = provider
+        self._fixed_head = b" HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\n" % build_host(origin)
+
+    def send(self, request: UpstreamRequest, sink: UpstreamSink) -> Call:
+        head = b"%b %b%b%bcontent-length: %d\r\n\r\n" % (
+            request.method,
+            request.target,
+            self._fixed_head,
+            request.headers,
+            len(request.body),
+        )
+        return self.pool.send(head, request.body, _TranslatingSink(sink, self._provider), request.timeouts)
+
+    def close(self) -> None:
+        self.pool.close()
+
+
+def build_host(origin: Origin) -> bytes:
+    """The value of the host header: the default port is left out, an IPv6 address stands in brackets."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    encoded = host.encode("ascii" if host.isascii() else "idna")
+    return encoded if origin.port == (443 if origin.tls else 80) else b"%b:%d" % (encoded, origin.port)
+
+
+def parse_error(error: HttpError, provider: str) -> UpstreamError:
+    """The failure in our words, with the original as its `__cause__`."""
+    meaning = MEANINGS[error.kind]
+    ours = meaning.error(f"{provider} {meaning.message}", kind=error.kind, retryable=meaning.retryable)
+    ours.__cause__ = error
+    return ours
+
+
+class _TranslatingSink:
+    """Hands the owner's own methods to the pool, so that a chunk costs no extra call; only errors pass here."""
+
+    __slots__ = ("_on_error", "_provider", "on_body", "on_end", "on_head")
+
+    def __init__(self, sink: UpstreamSink, provider: str) -> None:
+        self.on_head = sink.on_head
+        self.on_body = sink.on_body
+        self.on_end = sink.on_end
+        self._on_error = sink.on_error
+        self._provider = provider
+
+    def on_error(self, error: HttpError) -> None:
+        self._on_error(parse_error(error, self._provider))

@@ -1,0 +1,121 @@
+"""Anthropic's Messages on the wire: the parts of answers, stream events and errors that we read.
+
+One struct serves all blocks, one all deltas and one all events, with every member optional, because a tagged
+union would refuse the types that Anthropic adds without a new version. Members that only some readings open, or
+whose shape differs from type to type, stay raw. Requests have no structs here: they are built as plain objects.
+Source: reference/wire/anthropic.md sections 6 to 8.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+
+class OutputTokensDetails(msgspec.Struct, frozen=True, gc=False):
+    thinking_tokens: int | None = None
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """Tokens. `input_tokens` excludes what the cache was read from and written to."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    output_tokens_details: OutputTokensDetails | None = None
+    service_tier: str | None = None
+
+
+class StopDetails(msgspec.Struct, frozen=True, gc=False):
+    explanation: str | None = None
+
+
+class ProviderError(msgspec.Struct, frozen=True):
+    type: str = ""
+    message: str | None = None
+    details: Any = None
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A whole answer, and what `message_start` holds. `error` is set where an error came under status 200."""
+
+    id: str = ""
+    model: str = ""
+    content: list[Raw] | None = None
+    stop_reason: str | None = None
+    stop_details: StopDetails | None = None
+    usage: Usage | None = None
+    error: ProviderError | None = None
+
+
+class Block(msgspec.Struct, frozen=True):
+    """One block of content, of the types that we read."""
+
+    type: str = ""
+    text: str = ""
+    citations: list[Raw] | None = None
+    thinking: str = ""
+    signature: str = ""
+    data: str = ""
+    id: str = ""
+    name: str = ""
+    input: Raw | None = None
+
+
+class BlockType(msgspec.Struct, frozen=True, gc=False):
+    """A block of which nothing but the type is read."""
+
+    type: str = ""
+
+
+class Citation(msgspec.Struct, frozen=True, gc=False):
+    type: str = ""
+    url: str | None = None
+    title: str | None = None
+
+
+class Delta(msgspec.Struct, frozen=True, gc=False):
+    """What a `content_block_delta` or a `message_delta` brings."""
+
+    type: str = ""
+    text: str = ""
+    partial_json: str = ""
+    thinking: str = ""
+    signature: str = ""
+    citation: Raw | None = None
+    stop_reason: str | None = None
+    stop_details: StopDetails | None = None
+
+
+class StreamEvent(msgspec.Struct, frozen=True, gc=False):
+    type: str = ""
+    delta: Delta | None = None
+    content_block: Raw | None = None
+    message: Message | None = None
+    usage: Usage | None = None
+    error: ProviderError | None = None
+
+
+class EventType(msgspec.Struct, frozen=True, gc=False):
+    """An event of which nothing but the types is read."""
+
+    type: str = ""
+    delta: BlockType | None = None
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The body of an error: `{"type": "error", "error": {…}, "request_id": …}`."""
+
+    error: ProviderError | None = None
+
+
+decode_message = msgspec.json.Decoder(Message).decode
+decode_block = msgspec.json.Decoder(Block).decode
+decode_block_type = msgspec.json.Decoder(BlockType).decode
+decode_citation = msgspec.json.Decoder(Citation).decode
+decode_event = msgspec.json.Decoder(StreamEvent).decode
+decode_event_type = msgspec.json.Decoder(EventType).decode
+decode_failure = msgspec.json.Decoder(Failure).decode
