@@ -25,6 +25,11 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
     form it takes them in. `budget_min`/`budget_max` bound a thinking budget; 0 for `budget_off` = can be off.
     `least_thinking` is Anthropic's `thinking.type` that stands in for off where thinking cannot be disabled;
     `structured_output` tells whether an answer can be bound to a JSON Schema.
+
+    Of Gemini alone: `signed_calls` = tool calls must come back with their thought signatures; `mixed_tools` = tools
+    may stand beside structured output and web search; `strict_tools` = arguments can be held to their schema;
+    `media_results` = a tool's result may hold media; `media_alone` = a turn may be media without text;
+    `media_resolution` tells where the detail of an image is said.
     """
 
     max_output_tokens: int | None = None
@@ -43,6 +48,12 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
     penalties: bool = True
     call_ids: bool = True
     max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    signed_calls: bool = False
+    mixed_tools: bool = True
+    strict_tools: bool = True
+    media_results: bool = True
+    media_alone: bool = True
+    media_resolution: Literal["part", "request", "none"] = "none"
 
 
 UNLIMITED = Capability()
@@ -99,8 +110,47 @@ _CLAUDE: tuple[tuple[str, Capability], ...] = (
     ("claude-3-", _CLAUDE_3),
 )
 
-_GEMINI_NEWEST = Capability()
-_GEMINI: tuple[tuple[str, Capability], ...] = ()
+_GEMINI_NEWEST = Capability(
+    sampling="none",
+    thinking="level",
+    efforts=("low", "medium", "high"),
+    can_disable_thinking=False,
+    penalties=False,
+    signed_calls=True,
+    media_resolution="part",
+)
+_GEMINI_3 = replace(_GEMINI_NEWEST, sampling="all")
+_GEMINI_3_MINIMAL = replace(_GEMINI_3, efforts=("minimal", "low", "medium", "high"))
+_GEMINI_3_SILENT = replace(_GEMINI_3, thinking="none", efforts=(), signed_calls=False)
+_GEMINI_2_5 = Capability(
+    thinking="budget",
+    budget_min=1,
+    budget_max=24_576,
+    call_ids=False,
+    mixed_tools=False,
+    media_results=False,
+    media_resolution="request",
+)
+_GEMINI_2_5_SILENT = replace(_GEMINI_2_5, thinking="none")
+_GEMINI_2_0 = replace(_GEMINI_2_5, thinking="none", strict_tools=False, media_alone=False)
+_GEMINI: tuple[tuple[str, Capability], ...] = (
+    ("gemini-1", replace(_GEMINI_2_0, structured_output=False, media_resolution="none")),
+    ("gemini-2.0", _GEMINI_2_0),
+    ("gemini-2.5-pro", replace(_GEMINI_2_5, budget_min=128, budget_max=32_768, can_disable_thinking=False)),
+    ("gemini-2.5-flash", _GEMINI_2_5),
+    ("gemini-2.5-flash-lite", replace(_GEMINI_2_5, budget_min=512)),
+    ("gemini-2.5-flash-image", _GEMINI_2_5_SILENT),
+    ("gemini-2.5-flash-preview-tts", _GEMINI_2_5_SILENT),
+    ("gemini-2.5-pro-preview-tts", _GEMINI_2_5_SILENT),
+    ("gemini-3-pro", replace(_GEMINI_3, efforts=("low", "high"))),
+    ("gemini-3-flash", _GEMINI_3_MINIMAL),
+    ("gemini-3.1-pro", _GEMINI_3),
+    ("gemini-3.1-flash-lite", _GEMINI_3_MINIMAL),
+    ("gemini-3.1-flash-tts", _GEMINI_3_SILENT),
+    ("gemini-3.5-flash", _GEMINI_3_MINIMAL),
+    ("gemini-3.5-flash-lite", replace(_GEMINI_3_MINIMAL, sampling="none")),
+    ("gemini-3.6-flash", replace(_GEMINI_3_MINIMAL, sampling="none")),
+)
 
 _OPENAI: tuple[tuple[str, Capability], ...] = ()
 

@@ -17,7 +17,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 async def play(*script: Step, timeouts: Timeouts = PATIENT) -> RememberingSink:
     """What one call makes of one connection that follows `script` after the request."""
-    async with serve([REQUEST, *script]) as (upstream, pool):
+    async with serve([REQUEST, *script]) as (_, pool):
         sink = await ask(pool, timeouts).finished()
         await asyncio.sleep(0.01)
         assert sink.calls.count("end") + sink.calls.count("error") == 1
@@ -48,7 +48,7 @@ async def test_chunks_of_one_read_arrive_in_one_call() -> None:
 
 
 async def test_chunk_is_delivered_before_the_next_one_comes() -> None:
-    async with serve([REQUEST, CHUNKED, b"2\r\nhe\r\n"]) as (upstream, pool):
+    async with serve([REQUEST, CHUNKED, b"2\r\nhe\r\n"]) as (_, pool):
         sink = ask(pool)
         await asyncio.wait_for(sink.had_body.wait(), 1)
         assert sink.body == b"he"
@@ -91,13 +91,13 @@ async def test_redirect_is_handed_up_and_not_followed() -> None:
 
 async def test_early_answer_arrives_although_the_request_is_not_read() -> None:
     early = build_answer(b"too large", "connection: close", status="413 Too Large")
-    async with serve([b"", 0.05, early, 0.05, RST]) as (upstream, pool):
+    async with serve([b"", 0.05, early, 0.05, RST]) as (_, pool):
         sink = await ask(pool, body=b"x" * 20_000_000).finished()
         assert (sink.status, sink.body, sink.error) == (413, b"too large", None)
 
 
 async def test_early_answer_leaves_no_half_sent_request_in_the_pool() -> None:
-    async with serve([0.05, OK]) as (upstream, pool):
+    async with serve([0.05, OK]) as (_, pool):
         await ask(pool, body=b"x" * 20_000_000).finished()
         assert pool.idle == 0
 
@@ -222,7 +222,7 @@ async def test_dripped_body_passes_the_total_deadline() -> None:
 
 
 async def test_pause_does_not_count_as_idle() -> None:
-    async with serve([REQUEST, CHUNKED + b"5\r\nhello\r\n", 0.02, b"0\r\n\r\n"]) as (upstream, pool):
+    async with serve([REQUEST, CHUNKED + b"5\r\nhello\r\n", 0.02, b"0\r\n\r\n"]) as (_, pool):
         sink = ask(pool, PATIENT._replace(idle_s=0.08))
         await sink.had_body.wait()
         assert sink.call is not None

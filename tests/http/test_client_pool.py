@@ -68,8 +68,9 @@ async def test_pool_keeps_no_more_idle_connections_than_allowed() -> None:
 
 
 async def test_warmest_connection_is_taken_first() -> None:
-    slow, fast = [REQUEST, 0.1, OK, REQUEST, build_answer(b"warm")], [REQUEST, OK, REQUEST, build_answer(b"cold")]
-    async with serve(slow, fast) as (upstream, pool):
+    slow: list[Step] = [REQUEST, 0.1, OK, REQUEST, build_answer(b"warm")]
+    fast: list[Step] = [REQUEST, OK, REQUEST, build_answer(b"cold")]
+    async with serve(slow, fast) as (_, pool):
         first = ask(pool)
         await asyncio.sleep(0.05)
         await ask(pool).finished()
@@ -147,7 +148,7 @@ async def test_cancel_right_after_send_leaves_nothing_behind() -> None:
 
 @pytest.mark.parametrize("waits", range(12))
 async def test_cancel_at_any_step_of_dialing_leaves_nothing_behind(waits: int) -> None:
-    async with serve([REQUEST]) as (upstream, pool):
+    async with serve([REQUEST]) as (_, pool):
         sink = ask(pool)
         for _ in range(waits):
             await asyncio.sleep(0)
@@ -158,7 +159,7 @@ async def test_cancel_at_any_step_of_dialing_leaves_nothing_behind(waits: int) -
 
 
 async def test_cancel_after_the_end_is_harmless() -> None:
-    async with serve([REQUEST, OK]) as (upstream, pool):
+    async with serve([REQUEST, OK]) as (_, pool):
         sink = await ask(pool).finished()
         assert sink.call is not None
         sink.call.cancel()
@@ -208,7 +209,7 @@ async def test_cancel_from_within_a_callback_silences_the_rest(when: str, calls:
 
 async def test_pause_from_within_a_callback_stops_the_flow_until_resume() -> None:
     flood = [CHUNKED, *[b"10000\r\n" + b"x" * 65_536 + b"\r\n"] * 200, b"0\r\n\r\n"]
-    async with serve([REQUEST, *flood]) as (upstream, pool):
+    async with serve([REQUEST, *flood]) as (_, pool):
         sink = Meddler("head", "pause")
         sink.call = pool.send(HEAD % 0, b"", sink, PATIENT)
         await sink.had_head.wait()
@@ -220,7 +221,7 @@ async def test_pause_from_within_a_callback_stops_the_flow_until_resume() -> Non
 
 
 async def test_pause_before_the_connection_holds_the_answer_back() -> None:
-    async with serve([REQUEST, OK]) as (upstream, pool):
+    async with serve([REQUEST, OK]) as (_, pool):
         sink = ask(pool)
         assert sink.call is not None
         sink.call.pause()
@@ -254,7 +255,7 @@ async def test_sink_failing_at_the_end_hears_no_error(caplog: pytest.LogCaptureF
 
 
 async def test_sink_failing_on_an_error_does_not_stop_the_ticker(caplog: pytest.LogCaptureFixture) -> None:
-    async with serve([REQUEST]) as (upstream, pool):
+    async with serve([REQUEST]) as (_, pool):
         failing, other = Meddler("error", "raise"), RememberingSink()
         for sink in (failing, other):
             pool.send(HEAD % 0, b"", sink, PATIENT._replace(first_byte_s=0.05))

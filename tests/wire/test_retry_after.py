@@ -20,7 +20,9 @@ def test_retry_after_is_seconds_within_a_day(headers: list[tuple[bytes, bytes]],
     assert parse_retry_after(headers) == seconds
 
 
-@pytest.mark.parametrize("value", [b"", b"nan", b"inf", b"-inf", b"soon", b"Fri, 31 Dec 2026 23:59:59 GMT", b"\xff\x00"])
+@pytest.mark.parametrize(
+    "value", [b"", b"nan", b"inf", b"-inf", b"soon", b"Fri, 31 Dec 2026 23:59:59 GMT", b"\xff\x00"]
+)
 def test_retry_after_without_a_finite_number_is_none(value: bytes) -> None:
     assert parse_retry_after([(b"retry-after", value)]) is None
 

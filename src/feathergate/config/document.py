@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 import yaml
+from msgspec import UNSET
 from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -32,7 +34,7 @@ Path = tuple[str | int, ...]
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _TAG = "tag:yaml.org,2002:"
-_TEXT_TAGS = frozenset(_TAG + name for name in ("str", "timestamp", "value"))
+_TEXT_TAGS = frozenset(_TAG + name for name in ("str", "timestamp", "value", "merge"))
 _NUMBER_TAGS = frozenset(_TAG + name for name in ("int", "float"))
 
 
@@ -44,9 +46,12 @@ class Place(NamedTuple):
 
 
 class Document(msgspec.Struct):
-    """A file's content: plain values, and for each path the place of its value and of its key."""
+    """A file's content: plain values, and for each path the place of its value and of its key.
 
-    value: Any = None
+    `value` is UNSET where the text is not YAML, None where there is nothing in it.
+    """
+
+    value: Any = UNSET
     values: dict[Path, Place] = {}
     keys: dict[Path, Place] = {}
     problems: list[Problem] = []
@@ -67,8 +72,7 @@ def parse_document(text: str, file: str) -> Document:
     try:
         _check_size(text)
         node = yaml.compose(text, Loader=_LOADER)
-        if node is not None:
-            walk.document.value = walk.build(node, ())
+        walk.document.value = None if node is None else walk.build(node, ())
     except _TooLargeError as error:
         walk.refuse(error.what, "split the file, or write it with fewer aliases", error.place)
     except yaml.reader.ReaderError as error:
@@ -79,14 +83,16 @@ def parse_document(text: str, file: str) -> Document:
     return walk.document
 
 
-def find_place(text: str, is_wrong: Any) -> Place:
+def find_place(text: str, is_wrong: Callable[[str], bool]) -> Place:
     """The place of the first character for which `is_wrong` holds; the start if there is none."""
     index = next((index for index, character in enumerate(text) if is_wrong(character)), 0)
     return Place(text.count("\n", 0, index) + 1, index - (text.rfind("\n", 0, index) + 1) + 1)
 
 
 def _is_yaml_character(character: str) -> bool:
-    return character in "\t\n\r\x85" or (character >= " " and not "\x7f" <= character <= "\x9f")
+    return character in "\t\n\r\x85" or not (
+        character < " " or "\x7f" <= character <= "\x9f" or character in "\ufffe\uffff"
+    )
 
 
 def _check_size(text: str) -> None:
@@ -117,7 +123,8 @@ def _place(mark: Any) -> Place:
 
 def _explain(error: yaml.MarkedYAMLError) -> tuple[str, str, Place]:
     """What, fix and place of a syntax error. Parts of the text are not repeated: they may be a key."""
-    mark = error.problem_mark or error.context_mark
+    is_open_quote = "quoted scalar" in (error.context or "")
+    mark = (is_open_quote and error.context_mark) or error.problem_mark or error.context_mark
     parts = [part for part in (error.context, error.problem) if part]
     what = re.sub(r" ['\"].*", "", ", ".join(parts)) or "not YAML"
     fix = next((fix for word, fix in _SYNTAX_FIXES if word in what), "mend the YAML at this place")
@@ -127,7 +134,7 @@ def _explain(error: yaml.MarkedYAMLError) -> tuple[str, str, Place]:
 _SYNTAX_FIXES = (
     ("cannot start any token", "indent with spaces, and put text that begins with @, `, % or a tab in quotes"),
     ("mapping values are not allowed", 'put text that holds ": " in quotes, and check the indentation'),
-    ("quoted scalar", "close the quote that begins here or above"),
+    ("quoted scalar", "close the quote that begins here"),
     ("undefined alias", "define it with &NAME above, or put text that begins with * in quotes"),
     ("duplicate anchor", "give each & its own name"),
     ("another document", "keep one document a file: remove the line ---"),
@@ -209,10 +216,8 @@ class _Walk:
             return None
         if node.tag == _TAG + "bool" or node.tag in _NUMBER_TAGS:
             return self._build_number(node)
-        if node.tag == _TAG + "merge":
-            return node.value
         self._refuse_tag(node)
-        return None
+        return node.value
 
     def _build_number(self, node: ScalarNode) -> Any:
         """A number or truth value, as YAML 1.1 spells it; only what JSON can carry."""

@@ -57,7 +57,8 @@ def expand(text: str, environ: Mapping[str, str]) -> Expanded:
     required = (match["name"] for match in matches if match["name"] and match["default"] is None)
     missing = tuple(dict.fromkeys(name for name in required if name not in environ))
     filled = _REFERENCE.sub(lambda match: _fill(match, environ), text)
-    return Expanded(filled, names, missing, any(match["bad"] for match in matches))
+    malformed = any(match["bad"] for match in matches)
+    return Expanded(filled, names, () if malformed else missing, malformed)
 
 
 def _expand_whole(name: str, environ: Mapping[str, str]) -> Expanded:

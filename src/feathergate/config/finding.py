@@ -17,7 +17,7 @@ from feathergate.errors import Problem
 from .schema import Notice
 
 if TYPE_CHECKING:
-    from .document import Document, Path, Place
+    from .document import Document, Path
 
 NEARNESS = 0.85
 NAME_LIMIT = 80
@@ -62,13 +62,13 @@ class Findings:
     def note(self, path: Path, what: str, fix: str = "", *, key: bool = False) -> None:
         self._notices.append(Notice("info", what, fix, self.file, *self.place(path, key=key)))
 
-    def place(self, path: Path, *, key: bool = False) -> Place | tuple[()]:
+    def place(self, path: Path, *, key: bool = False) -> tuple[int, int]:
         """Where `path` stands; where a thing has no place of its own, what holds it has one."""
         if key and path in self._document.keys:
             return self._document.keys[path]
         while path and path not in self._document.values:
             path = path[:-1]
-        return self._document.values.get(path, ())
+        return self._document.values.get(path, (1, 1))
 
     def alias(self, path: Path, original: Path) -> None:
         """What is said of `path` stands at `original`."""

@@ -68,7 +68,7 @@ SECTIONS = MappingProxyType(
                 merge_reasoning_content_in_choices configurable_clientside_auth_params stream_chunk_size
                 use_litellm_proxy use_chat_completions_api litellm_trace_id hf_model_name prompt_id
                 supports_system_message input_cost_per_token output_cost_per_token tiered_pricing
-                enable_json_schema_validation cancel_on_disconnect drop_params_list tier"""
+                enable_json_schema_validation cancel_on_disconnect tier"""
             ),
             refused=_refused(
                 {
@@ -156,7 +156,7 @@ SECTIONS = MappingProxyType(
                 redis_password redis_url redis_db redis_ssl redis_username enable_tag_filtering
                 tag_filtering_match_any default_litellm_params default_max_parallel_requests stream_timeout
                 optional_pre_call_checks provider_budget_config cache_responses max_retries
-                deployment_affinity_ttl_seconds health_check_interval enable_weighted_failover"""
+                deployment_affinity_ttl_seconds health_check_interval"""
             ),
             never=_words(
                 """set_verbose debug_level client_ttl cache_kwargs caching_groups alerting_config
@@ -183,7 +183,7 @@ _CREDENTIAL = re.compile(r"api_?key|access_?key|private_?key|secret|passw|creden
 
 # An unknown key outside a model that speaks of these asks for protection, or takes it away.
 _SECURITY = re.compile(
-    r"(^|_)(\w*auth\w*|anonymous|guard\w*|insecure|security|acl|allow_?list|deny_?list|block_?list|jwt|oidc|rbac"
+    r"(^|_)(\w*auth(?!or)\w*|anonymous|guard\w*|insecure|security|acl|allow_?list|deny_?list|block_?list|jwt|oidc|rbac"
     r"|moderations?|(verify|disable|skip|require)\w*_keys?)(_|$)",
     re.IGNORECASE,
 )

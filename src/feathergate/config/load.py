@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import UNSET
 
 from feathergate.errors import ConfigError, Problem
 
@@ -59,7 +60,7 @@ def load(
     document = parse_document(read_source(file), file)
     findings = Findings(file, document)
     reader = Reader(findings, {**_read_dotenv(os.path.dirname(file)), **environ})
-    if not document.problems:
+    if document.value is not UNSET:
         config = _read_config(reader, document.value, file, known_providers)
     if findings.problems():
         raise ConfigError(findings.problems())
@@ -111,7 +112,7 @@ def _read_config(reader: Reader, top: object, file: str, known_providers: Collec
         reader.findings.refuse((), what, "write model_list and its models, or run without a file")
         return Config(models=())
     for key, value in top.items():
-        if key not in TOP_KEYS:
+        if key not in TOP_KEYS and not key.startswith("x-"):
             reader.judge_key("", (key,), value, TOP_KEYS)
     if "model_list" in top:
         models = read_models(reader, top["model_list"], known_providers)

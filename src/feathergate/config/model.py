@@ -72,8 +72,7 @@ def _read_entry(reader: Reader, item: Any, path: Path) -> ModelEntry | None:
     params = _read_params(reader, item.get("litellm_params", UNSET), (*path, "litellm_params"), remove)
     if not name or params is None:
         return None
-    place = reader.findings.place(path)
-    return ModelEntry(**fields, params=params, line=place[0] if place else 0)
+    return ModelEntry(**fields, params=params, line=reader.findings.place(path)[0])
 
 
 def _read_params(reader: Reader, value: Any, path: Path, remove: str) -> LitellmParams | None:

@@ -18,7 +18,7 @@ LINE_LIMIT = 120
 # A value that may be a key: by its name, by its look, or because it stands before the @ of an address.
 _HIDDEN = re.compile(
     r"""[\w-]*(?:key|secret|passw|credential|authorization|token\b|cookie|dsn)[\w-]*["']?(?:\s*[:=]\s*|\s+)["']?
-    (?P<value>(?!os\.environ/|\$\{)[^\s"'&*#,{}\[\]][^\s]*)
+    (?P<value>(?!os\.environ/|\$\{\w+\})[^\s"'&*#,{}\[\]][^\s]*)
     | \b(?P<look>(?:sk|pk|gsk|xai|AIza|Bearer)[-_ ][\w-]{6,}|AIza[\w-]{6,}|eyJ[\w-]{10,})
     | ://(?P<user>[^\s/@]+)@""",
     re.VERBOSE | re.IGNORECASE,

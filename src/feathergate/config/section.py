@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -133,7 +134,7 @@ class Reader:
     ) -> dict[str, Any]:
         """Those fields of `struct` that `mapping` has and that are right; a problem for each that is wrong."""
         fields: dict[str, Any] = {}
-        for field in msgspec.structs.fields(struct):
+        for field in _fields(struct):
             # Nothing after the colon is as if the key were not there.
             if mapping.get(field.name) is None and (not field.required or field.name not in mapping):
                 continue
@@ -241,6 +242,12 @@ class Reader:
                 self.findings.note((*path, index), f"{what} has no effect yet")
 
 
+@cache
+def _fields(struct: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(struct)
+
+
+@cache
 def holds_secret(kind: Any) -> bool:
     """Whether a field of this type holds a secret."""
     return kind is Secret or any(map(holds_secret, get_args(kind)))

@@ -113,8 +113,8 @@ class _Answer(msgspec.Struct, frozen=True):
     model: str = ""
     created: int | None = None
     choices: list[_Choice] | None = None
-    usage: Raw | None = None
-    error: Raw | None = None
+    usage: Raw = Raw()
+    error: Raw = Raw()
     service_tier: str | None = None
     system_fingerprint: str | None = None
 
@@ -127,9 +127,8 @@ _decode_error = msgspec.json.Decoder(ErrorBody | str).decode
 class _Failure(msgspec.Struct):
     """An error body: `{"error": {...}}` or `{"error": "text"}`; some hosts put the message at the top."""
 
-    error: Raw | None = None
+    error: Raw = Raw()
     message: str | None = None
-    detail: Raw | None = None
 
 
 _decode_failure = msgspec.json.Decoder(_Failure | list[_Failure]).decode
@@ -172,14 +171,14 @@ def read_answer(body: bytes) -> _Answer:
         answer = _decode_answer(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UpstreamError("The provider's answer is not what the chat protocol has.", kind="protocol") from error
-    if answer.error is not None and not codec.is_null(answer.error):
+    if not codec.is_null(answer.error):
         raise parse_failure(None, None, body)
     return answer
 
 
-def parse_usage(raw: Raw | None) -> TokenUsage | None:
+def parse_usage(raw: Raw) -> TokenUsage | None:
     """Usage where it is well-formed and not negative; whatever else a host sends is no usage."""
-    if raw is None or codec.is_null(raw):
+    if codec.is_null(raw):
         return None
     try:
         usage = _decode_usage(raw)
@@ -216,7 +215,7 @@ def _read_error(body: bytes) -> ErrorBody:
         failure = _decode_failure(body)
         if isinstance(failure, list):
             failure = failure[0] if failure else _Failure()
-        if failure.error is not None and not codec.is_null(failure.error):
+        if not codec.is_null(failure.error):
             error = _decode_error(failure.error)
             return ErrorBody(message=error) if isinstance(error, str) else error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

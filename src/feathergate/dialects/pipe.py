@@ -180,8 +180,8 @@ class _DeltaPeek(msgspec.Struct, frozen=True, gc=False):
     reasoning_content: str | None = None
     reasoning: str | None = None
     tool_calls: list[Raw] | None = None
-    function_call: Raw | None = None
-    audio: Raw | None = None
+    function_call: Raw = Raw()
+    audio: Raw = Raw()
     images: list[Raw] | None = None
 
 
@@ -193,8 +193,8 @@ class _ChoicePeek(msgspec.Struct, frozen=True, gc=False):
 
 class _ChunkPeek(msgspec.Struct, frozen=True, gc=False):
     choices: list[_ChoicePeek] | None = None
-    usage: Raw | None = None
-    error: Raw | None = None
+    usage: Raw = Raw()
+    error: Raw = Raw()
 
 
 _decode_chunk = msgspec.json.Decoder(_ChunkPeek).decode
@@ -219,7 +219,7 @@ class PassThrough:
             self.complete = True
             return sse.DONE
         chunk = self._peek(data)
-        if (chunk.error is not None and not is_null(chunk.error)) or name == b"error":
+        if not is_null(chunk.error) or name == b"error":
             raise parse_failure(None, None, data)
         for choice in chunk.choices or ():
             if choice.finish_reason is not None:
@@ -229,7 +229,7 @@ class PassThrough:
                 self._open.add(choice.index)
             if not self.content and choice.delta is not None:
                 self.content = _says_something(choice.delta)
-        if chunk.usage is not None:
+        if chunk.usage:
             self.usage = parse_usage(chunk.usage) or self.usage
         return sse.encode_event(data)
 
@@ -260,7 +260,7 @@ def _peek_at_odd(data: bytes) -> _ChunkPeek:
         members = _decode_object(data)
     except msgspec.DecodeError as error:
         raise UpstreamError("The provider sent an event that is not a JSON object.", kind="protocol") from error
-    return _ChunkPeek(usage=members.get("usage"), error=members.get("error"))
+    return _ChunkPeek(usage=members.get("usage", Raw()), error=members.get("error", Raw()))
 
 
 def _says_something(delta: _DeltaPeek) -> bool:
@@ -271,8 +271,8 @@ def _says_something(delta: _DeltaPeek) -> bool:
         or delta.reasoning
         or delta.refusal
         or delta.images
-        or (delta.function_call is not None and not is_null(delta.function_call))
-        or (delta.audio is not None and not is_null(delta.audio))
+        or not is_null(delta.function_call)
+        or not is_null(delta.audio)
     )
 
 

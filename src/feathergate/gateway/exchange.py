@@ -77,10 +77,8 @@ class Exchange:
         responder.on_close = relay.abandon
         try:
             await relay.ready
-            if relay.error is not None:
-                raise relay.error
-            if not relay.client_left:
-                await self._answer(attempt, asked)
+            if relay.error is None and not relay.client_left:
+                await self._answer(attempt)
         finally:
             if not relay.over:
                 relay.abandon()
@@ -88,10 +86,12 @@ class Exchange:
         outcome.usage = relay.usage
         if relay.client_left:
             outcome.status = CLIENT_LEFT
-        elif relay.error is not None:
+        elif relay.error is not None and self._opened:
             self._note(relay.error)
+        elif relay.error is not None:
+            raise relay.error
 
-    async def _answer(self, attempt: Attempt, asked: Asked) -> None:
+    async def _answer(self, attempt: Attempt) -> None:
         """Past the barrier: the whole answer, or the stream to its end."""
         relay, outcome = attempt.relay, self._outcome
         headers = self._headers

@@ -79,11 +79,6 @@ class Relay:
         """Whether the answer has come to its end, good or bad."""
         return self.done.done()
 
-    @property
-    def failure(self) -> UpstreamError | None:
-        """What went wrong, if anything did, by now."""
-        return self.error
-
     # --- the owner's side ---
 
     def attach(self, call: Call) -> None:

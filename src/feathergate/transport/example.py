@@ -99,8 +99,13 @@ class _Builder:
             parts.append(self._resolve(schema.ref))
         values = [self.build(part, depth + 1) for part in parts]
         kind = _kind(schema, default="string" if not parts else "")
-        if kind in _BUILDERS:
-            values.append(_BUILDERS[kind](self, schema, depth))
+        if kind == "object":
+            values.append({name: self.build(schema.properties.get(name), depth + 1) for name in schema.required})
+        elif kind == "array":
+            count = min(schema.min_items, VALUES_LIMIT + 1)
+            values.append([self.build(schema.items, depth + 1) for _ in range(count)])
+        elif kind in _SCALARS:
+            values.append(_SCALARS[kind](schema))
         return _merge(values)
 
     def _resolve(self, reference: str) -> Schema | bool:
@@ -117,38 +122,32 @@ class _Builder:
             )
         return known[name]
 
-    def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
-        return {name: self.build(schema.properties.get(name), depth + 1) for name in schema.required}
 
-    def _array(self, schema: Schema, depth: int) -> list[Any]:
-        count = min(schema.min_items, VALUES_LIMIT + 1)
-        return [self.build(schema.items, depth + 1) for _ in range(count)]
-
-    def _string(self, schema: Schema, depth: int) -> str:
-        text = STRINGS.get(schema.format or "", "text")
-        return text.ljust(min(schema.min_length, LENGTH_LIMIT), "x")[: max(schema.max_length, 0)]
-
-    def _number(self, schema: Schema, depth: int) -> Number:
-        value: Number = 1
-        if schema.minimum is not None:
-            value = max(value, schema.minimum)
-        if schema.exclusive_minimum is not None and value <= schema.exclusive_minimum:
-            value = schema.exclusive_minimum + 1
-        return value if schema.maximum is None else min(value, schema.maximum)
-
-    def _integer(self, schema: Schema, depth: int) -> int:
-        value = self._number(schema, depth)
-        return math.floor(value) if value == schema.maximum else math.ceil(value)
+def _string(schema: Schema) -> str:
+    text = STRINGS.get(schema.format or "", "text")
+    return text.ljust(min(schema.min_length, LENGTH_LIMIT), "x")[: max(schema.max_length, 0)]
 
 
-_BUILDERS: dict[str, Callable[[_Builder, Schema, int], Any]] = {
-    "object": _Builder._object,
-    "array": _Builder._array,
-    "string": _Builder._string,
-    "number": _Builder._number,
-    "integer": _Builder._integer,
-    "boolean": lambda _builder, _schema, _depth: True,
-    "null": lambda _builder, _schema, _depth: None,
+def _number(schema: Schema) -> Number:
+    value: Number = 1
+    if schema.minimum is not None:
+        value = max(value, schema.minimum)
+    if schema.exclusive_minimum is not None and value <= schema.exclusive_minimum:
+        value = schema.exclusive_minimum + 1
+    return value if schema.maximum is None else min(value, schema.maximum)
+
+
+def _integer(schema: Schema) -> int:
+    value = _number(schema)
+    return math.floor(value) if value == schema.maximum else math.ceil(value)
+
+
+_SCALARS: dict[str, Callable[[Schema], Any]] = {
+    "string": _string,
+    "number": _number,
+    "integer": _integer,
+    "boolean": lambda _: True,
+    "null": lambda _: None,
 }
 
 

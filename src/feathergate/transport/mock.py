@@ -30,11 +30,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, NamedTuple
+from operator import itemgetter
+from typing import Annotated, Literal, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -42,24 +42,24 @@ from msgspec import Meta
 
 from feathergate.errors import ClientError, NotFoundError
 from feathergate.http.contract import HttpError, HttpErrorKind
-from feathergate.transport.contract import Headers, Timeouts, UpstreamRequest, UpstreamSink
-from feathergate.transport.mock_schema import build_example
-from feathergate.transport.upstream import parse_error
-from feathergate.wire.chat import ChatRequest, Message, Tool, ToolChoice, Usage
-from feathergate.wire.codec import (
-    decode_chat,
-    decode_messages,
-    decode_response_format,
-    decode_tool_choice,
-    decode_tools,
-    encode,
-    is_null,
+from feathergate.transport.contract import Call, Headers, Timeouts, UpstreamRequest, UpstreamSink
+from feathergate.transport.mock_answer import (
+    Answer,
+    Wish,
+    build_answer,
+    encode_answer,
+    encode_closing,
+    encode_opening,
+    encode_pieces,
 )
+from feathergate.transport.upstream import parse_error
+from feathergate.wire.codec import decode_chat, encode
 from feathergate.wire.sse import DONE, encode_event
 
 Kind = Literal["echo", "template", "tools", "error", "cut", "malformed", "stall"]
 Milliseconds = Annotated[float, Meta(ge=0, le=3_600_000)]
-Step = tuple[float, Callable[[UpstreamSink], None]]
+Action = Callable[[UpstreamSink], None]
+Step = tuple[float, Action]
 """Seconds to wait (`inf`: for ever), then what to do."""
 
 
@@ -75,7 +75,7 @@ class MockPlan(msgspec.Struct, frozen=True, kw_only=True):
     calls: Annotated[int, Meta(ge=1, le=64)] = 1
     args: str = ""
     status: Annotated[int, Meta(ge=400, le=599)] = 500
-    retry_after_s: Annotated[float, Meta(ge=0)] | None = msgspec.field(name="retry_after", default=None)
+    retry_after_s: Annotated[int, Meta(ge=0)] | None = msgspec.field(name="retry_after", default=None)
     code: str | None = None
     message: str | None = None
     after: Annotated[int, Meta(ge=0)] = 0
@@ -86,18 +86,18 @@ class Behaviour(NamedTuple):
 
     kind: Kind
     knobs: tuple[str, ...] = ()
-    preset: dict[str, str] = {}
+    preset: tuple[tuple[str, str], ...] = ()
 
 
 PACE = ("latency_ms", "chunk_ms")
 BEHAVIOURS = {
     "echo": Behaviour("echo", ("finish",)),
     "template": Behaviour("template", ("text", "finish")),
-    "slow": Behaviour("echo", ("finish",), {"latency_ms": "1000", "chunk_ms": "100"}),
+    "slow": Behaviour("echo", ("finish",), (("latency_ms", "1000"), ("chunk_ms", "100"))),
     "tools": Behaviour("tools", ("name", "calls", "args")),
     "error": Behaviour("error", ("status", "retry_after", "code", "message", "after")),
-    "cut": Behaviour("cut", ("after",), {"after": "3"}),
-    "malformed": Behaviour("malformed", ("after",), {"after": "1"}),
+    "cut": Behaviour("cut", ("after",), (("after", "3"),)),
+    "malformed": Behaviour("malformed", ("after",), (("after", "1"),)),
     "stall": Behaviour("stall", ("after",)),
 }
 
@@ -131,7 +131,6 @@ ERRORS = {
 _CLIENT_ERROR = ErrorKind("invalid_request_error", None, "The request was refused.")
 _SERVER_ERROR = ErrorKind("server_error", None, "The server had an error while processing your request.")
 
-_WORD = re.compile(r"\S{1,16}\s?|\s+")
 _JSON: Headers = ((b"content-type", b"application/json"),)
 _SSE: Headers = ((b"content-type", b"text/event-stream; charset=utf-8"),)
 
@@ -158,7 +157,7 @@ def parse_mock_model(name: str) -> MockPlan:
         if knob not in allowed:
             raise ClientError(f"'mock/{word}' has no knob '{knob}'{_nearest(knob, allowed)}.", param="model")
     try:
-        return msgspec.convert({"kind": behaviour.kind, **behaviour.preset, **knobs}, MockPlan, strict=False)
+        return msgspec.convert({"kind": behaviour.kind, **dict(behaviour.preset), **knobs}, MockPlan, strict=False)
     except msgspec.ValidationError as error:
         raise ClientError(f"A knob of 'mock/{word}' has a wrong value: {error}.", param="model") from None
 
@@ -173,93 +172,209 @@ def _nearest(word: str, names: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(names)}"
 
 
-# --- what is to be said -----------------------------------------------------------------------------------------
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What will be said, the same in each of `choices`: `text`, or `calls` as a message holds them."""
-
-    head: dict[str, Any]
-    text: str
-    calls: list[dict[str, Any]]
-    finish: str
-    choices: int
-    usage: Usage
-
-
-def build_answer(plan: MockPlan, request: ChatRequest, number: int, created: int) -> Answer:
-    """Raises `ClientError` where OpenAI would refuse the request."""
-    messages = decode_messages(request.messages)
-    calls = [
-        _build_call(tool, f"call_mock_{number}_{position}", plan.args)
-        for position, tool in enumerate(_pick_tools(plan, request, messages))
-    ]
-    text = "" if calls else _build_text(plan, request, messages)
-    said = text + "".join(call[call["type"]]["name"] + call[call["type"]][_INPUT[call["type"]]] for call in calls)
-    choices = request.n or 1
-    prompt_tokens = count_tokens("".join(map(_text_of, messages)))
-    completion_tokens = count_tokens(said) * choices
-    return Answer(
-        head={"id": f"chatcmpl-mock-{number}", "created": created, "model": request.model},
-        text=text,
-        calls=calls,
-        finish="tool_calls" if calls else plan.finish,
-        choices=choices,
-        usage=Usage(prompt_tokens, completion_tokens, prompt_tokens + completion_tokens),
+def build_wish(plan: MockPlan) -> Wish:
+    return Wish(
+        template=plan.text if plan.kind == "template" else None,
+        finish=plan.finish,
+        call_tools=plan.kind == "tools",
+        tool=plan.name,
+        calls=plan.calls,
+        args=plan.args,
     )
 
 
-def count_tokens(text: str) -> int:
-    """The estimate: a token is four bytes of UTF-8, and there is at least one."""
-    return max(len(text.encode()) // 4, 1)
+# --- the course of one answer -----------------------------------------------------------------------------------
 
 
-def _text_of(message: Message) -> str:
-    if isinstance(message.content, list):
-        return "\n".join(part.text for part in message.content if part.text)
-    return message.content or ""
+def script_answer(plan: MockPlan, answer: Answer, *, stream: bool) -> Iterator[Step]:
+    """All steps of one answer, made as they are needed."""
+    fault = FAULTS.get(plan.kind)
+    if stream and (fault is None or plan.after):
+        steps = _stream(plan, answer, fault)
+    else:
+        steps = fault.whole(plan, answer) if fault else _respond(200, encode_answer(answer))
+    wait_s, action = next(steps)
+    yield plan.latency_ms / 1000 + wait_s, action
+    yield from steps
 
 
-def _build_text(plan: MockPlan, request: ChatRequest, messages: list[Message]) -> str:
-    said = next((_text_of(message) for message in reversed(messages) if message.role == "user"), "")
-    if plan.kind == "template":
-        return plan.text.replace("{user}", said)
-    if is_null(request.response_format):
-        return said
-    wanted = decode_response_format(request.response_format)
-    if wanted.type == "json_object":
-        return encode({"text": said}).decode()
-    if wanted.type == "json_schema":
-        if wanted.json_schema is None:
-            raise ClientError(
-                "Missing required parameter: 'response_format.json_schema'.", param="response_format.json_schema"
-            )
-        return encode(build_example(wanted.json_schema.schema or {}, "response_format.json_schema.schema")).decode()
-    return said
+def _stream(plan: MockPlan, answer: Answer, fault: Fault | None) -> Iterator[Step]:
+    yield 0, _head(200, _SSE)
+    yield 0, _body(encode_opening(answer))
+    for piece in itertools.islice(encode_pieces(answer), plan.after if fault else None):
+        yield plan.chunk_ms / 1000, _body(piece)
+    yield from fault.stream(plan, answer) if fault else _end_with(encode_closing(answer) + DONE)
 
 
-def _pick_tools(plan: MockPlan, request: ChatRequest, messages: list[Message]) -> list[Tool]:
-    """The tools to call: those that `tool_choice` forces, or that the plan asks for."""
-    choice = "auto" if is_null(request.tool_choice) else decode_tool_choice(request.tool_choice)
-    name = _forced_name(choice)
-    if name is None and plan.kind == "tools" and choice != "none" and messages[-1].role != "tool":
-        name = plan.name
-    if name is None or plan.kind == "template":
-        return []
-    fitting = [tool for tool in decode_tools(request.tools or []) if name in ("", _tool_name(tool))]
-    if not fitting:
-        wanted = f"the tool '{name}'" if name else "a tool"
-        raise ClientError(f"A call of {wanted} is asked for, but it is not in 'tools'. Add it.", param="tools")
-    return list(itertools.islice(itertools.cycle(fitting), plan.calls))
+def script_refusal(error: ClientError) -> Iterator[Step]:
+    """The answer to a request that OpenAI would refuse."""
+    kind = ErrorKind("invalid_request_error", error.code, error.message)
+    return _respond(error.status, _encode_error(kind, error.param))
 
 
-def _forced_name(choice: str | ToolChoice) -> str | None:
-    """The tool that must be called, `""` for any, None where none must."""
-    if isinstance(choice, str):
-        return "" if choice == "required" else None
-    if choice.allowed_tools is not None:
-        if choice.allowed_tools.mode != "required":
-            return None
-        choice = msgspec.convert(...)
-    named = choice.function or choice.custom
-    return named.name if named else ""
+class Fault(NamedTuple):
+    """What goes wrong in place of an answer, and in the middle of a stream."""
+
+    whole: Callable[[MockPlan, Answer], Iterator[Step]]
+    stream: Callable[[MockPlan, Answer], Iterator[Step]]
+
+
+def _fail(plan: MockPlan, _: Answer) -> Iterator[Step]:
+    retry_after = () if plan.retry_after_s is None else ((b"retry-after", b"%d" % plan.retry_after_s),)
+    return _respond(plan.status, _encode_error(_error_kind(plan)), (*_JSON, *retry_after))
+
+
+def _fail_in_stream(plan: MockPlan, _: Answer) -> Iterator[Step]:
+    return _end_with(encode_event(_encode_error(_error_kind(plan))))
+
+
+def _cut(_: MockPlan, __: Answer) -> Iterator[Step]:
+    yield 0, _error("reset")
+
+
+def _malform(_: MockPlan, answer: Answer) -> Iterator[Step]:
+    return _respond(200, _half(answer))
+
+
+def _malform_in_stream(_: MockPlan, answer: Answer) -> Iterator[Step]:
+    return _end_with(encode_event(_half(answer)) + DONE)
+
+
+def _stall(_: MockPlan, __: Answer) -> Iterator[Step]:
+    yield math.inf, lambda sink: None
+
+
+FAULTS: dict[Kind, Fault] = {
+    "error": Fault(_fail, _fail_in_stream),
+    "cut": Fault(_cut, _cut),
+    "malformed": Fault(_malform, _malform_in_stream),
+    "stall": Fault(_stall, _stall),
+}
+
+
+def _error_kind(plan: MockPlan) -> ErrorKind:
+    kind = ERRORS.get(plan.status, _CLIENT_ERROR if plan.status < 500 else _SERVER_ERROR)
+    return ErrorKind(kind.type, plan.code or kind.code, plan.message or kind.message)
+
+
+def _encode_error(kind: ErrorKind, param: str | None = None) -> bytes:
+    return encode({"error": {"message": kind.message, "type": kind.type, "param": param, "code": kind.code}})
+
+
+def _half(answer: Answer) -> bytes:
+    body = encode_answer(answer)
+    return body[: len(body) // 2]
+
+
+def _respond(status: int, body: bytes, headers: Headers = _JSON) -> Iterator[Step]:
+    yield 0, _head(status, headers)
+    yield from _end_with(body)
+
+
+def _end_with(data: bytes) -> Iterator[Step]:
+    yield 0, _body(data)
+    yield 0, lambda sink: sink.on_end()
+
+
+def _head(status: int, headers: Headers) -> Action:
+    return lambda sink: sink.on_head(status, headers)
+
+
+def _body(data: bytes) -> Action:
+    return lambda sink: sink.on_body(data)
+
+
+def _error(kind: HttpErrorKind) -> Action:
+    return lambda sink: sink.on_error(parse_error(HttpError(kind, "played by the mock"), "mock"))
+
+
+# --- the transport ----------------------------------------------------------------------------------------------
+
+
+class MockTransport:
+    """A provider in process. It does what `plan` says, or `template` as LiteLLM's `mock_response`, else the model.
+
+    `clock` gives the answers' `created`, in seconds since 1970.
+    """
+
+    def __init__(
+        self, plan: MockPlan | None = None, *, template: str | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._plan = parse_mock_response(template) if template is not None else plan
+        self._clock = clock
+        self._numbers = itertools.count(1)
+        self._closed = False
+
+    def send(self, request: UpstreamRequest, sink: UpstreamSink) -> Call:
+        script: Iterator[Step] = iter([(0, _error("connect"))]) if self._closed else self._script(request.body)
+        return _MockCall(script, sink, request.timeouts)
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _script(self, body: bytes) -> Iterator[Step]:
+        try:
+            chat, _ = decode_chat(body)
+            plan = self._plan or parse_mock_model(chat.model)
+            answer = build_answer(build_wish(plan), chat, next(self._numbers), int(self._clock()))
+        except ClientError as error:
+            yield from script_refusal(error)
+        else:
+            yield from script_answer(plan, answer, stream=chat.stream is True)
+
+
+class _MockCall:
+    """One script under way: a step at a time from the loop, each within the request's deadlines.
+
+    As on the network, `first_byte_s` bounds the wait for the head, `idle_s` each later one, `total_s` all of them.
+    """
+
+    def __init__(self, script: Iterator[Step], sink: UpstreamSink, timeouts: Timeouts) -> None:
+        self._script = script
+        self._sink = sink
+        self._loop = asyncio.get_running_loop()
+        started = self._loop.time()
+        self._idle_s = timeouts.idle_s
+        self._total = (started + timeouts.total_s, _error("timeout_total"))
+        self._quiet = (started + timeouts.first_byte_s, _error("timeout_first_byte"))
+        self._paused = False
+        self._held: Action | None = None
+        self._handle: asyncio.Handle = self._loop.call_soon(self._advance)
+
+    def cancel(self) -> None:
+        self._script = iter(())
+        self._held = None
+        self._handle.cancel()
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        if self._held is not None:
+            self._handle = self._loop.call_soon(self._perform, self._held)
+            self._held = None
+
+    def _advance(self) -> None:
+        """Set the clock for the next step, or for the deadline that stands before it."""
+        step = next(self._script, None)
+        if step is None:
+            return
+        wait_s, action = step
+        now = self._loop.time()
+        limit, failure = min(self._quiet, self._total, key=itemgetter(0))
+        if now + wait_s > limit:
+            self._script = iter(())
+            wait_s, action = limit - now, failure
+        if wait_s <= 0:
+            self._handle = self._loop.call_soon(self._perform, action)
+        elif wait_s < math.inf:
+            self._handle = self._loop.call_later(wait_s, self._perform, action)
+
+    def _perform(self, action: Action) -> None:
+        if self._paused:
+            self._held = action
+            return
+        action(self._sink)
+        self._quiet = (self._loop.time() + self._idle_s, _error("idle"))
+        self._advance()

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec import Raw, UnsetType
 
 from feathergate.errors import ClientError
 from feathergate.transport.example import build_example
@@ -117,15 +118,15 @@ def encode_opening(answer: Answer) -> bytes:
 
 def encode_pieces(answer: Answer) -> Iterator[bytes]:
     """The content, word by word; each item holds one event of every choice."""
-    for piece in _PIECE.findall(answer.text):
-        yield _encode_delta(answer, {"content": piece})
+    for piece in _PIECE.finditer(answer.text):
+        yield _encode_delta(answer, {"content": piece.group()})
     for index, call in enumerate(answer.calls):
         kind = call["type"]
         name, payload = _spoken(call)
         start = {"index": index, "id": call["id"], "type": kind, kind: {"name": name, _PAYLOAD[kind]: ""}}
         yield _encode_delta(answer, {"tool_calls": [start]})
-        for piece in _PIECE.findall(payload):
-            yield _encode_delta(answer, {"tool_calls": [{"index": index, kind: {_PAYLOAD[kind]: piece}}]})
+        for piece in _PIECE.finditer(payload):
+            yield _encode_delta(answer, {"tool_calls": [{"index": index, kind: {_PAYLOAD[kind]: piece.group()}}]})
 
 
 def encode_closing(answer: Answer) -> bytes:
@@ -157,6 +158,11 @@ def _encode_chunk(answer: Answer, choices: list[dict[str, Any]], usage: Usage | 
 # --- what is said -----------------------------------------------------------------------------------------------
 
 
+def _given(raw: Raw | UnsetType) -> Raw | None:
+    """A raw member that is there and not `null`."""
+    return None if isinstance(raw, UnsetType) or is_null(raw) else raw
+
+
 def _text_of(message: Message) -> str:
     if isinstance(message.content, list):
         return "\n".join(part.text for part in message.content if part.text)
@@ -167,10 +173,9 @@ def _build_text(wish: Wish, request: ChatRequest, messages: list[Message]) -> st
     said = next((_text_of(message) for message in reversed(messages) if message.role == "user"), "")
     if wish.template is not None:
         return wish.template.replace("{user}", said)
-    if is_null(request.response_format):
-        return said
-    wanted = decode_response_format(request.response_format)
-    if wanted.type == "text":
+    raw_format = _given(request.response_format)
+    wanted = decode_response_format(raw_format) if raw_format is not None else None
+    if wanted is None or wanted.type == "text":
         return said
     if wanted.type == "json_object":
         return encode({"text": said}).decode()
@@ -184,7 +189,8 @@ def _pick_tools(wish: Wish, request: ChatRequest, messages: list[Message]) -> li
     """The tools to call: those that `tool_choice` forces, or that are wished for."""
     if wish.template is not None:
         return []
-    choice = "auto" if is_null(request.tool_choice) else decode_tool_choice(request.tool_choice)
+    raw_choice = _given(request.tool_choice)
+    choice = decode_tool_choice(raw_choice) if raw_choice is not None else "auto"
     name = _forced_tool(choice)
     if name is None and wish.call_tools and choice != "none" and messages[-1].role != "tool":
         name = wish.tool

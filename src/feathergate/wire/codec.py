@@ -73,8 +73,8 @@ def decode_response_format(raw: Raw) -> ResponseFormat:
 
 
 def is_null(raw: Raw | msgspec.UnsetType) -> bool:
-    """Whether a raw member is absent or `null`, which mean the same in OpenAI's protocol."""
-    return isinstance(raw, msgspec.UnsetType) or bytes(raw) == b"null"
+    """Whether a raw member is absent (empty, or unset) or `null`, which all mean the same in OpenAI's protocol."""
+    return isinstance(raw, msgspec.UnsetType) or not raw or bytes(raw) == b"null"
 
 
 def raw(value: Any) -> Raw:

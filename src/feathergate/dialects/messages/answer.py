@@ -65,10 +65,10 @@ def parse_answer(body: bytes, context: Context) -> list[Event]:
         if message.content is None:
             raise build_protocol_error("answer")
         events = reader.start(message)
+        reader.stop(message.stop_reason, message.stop_details)
+        return [*events, *reader.end()]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise build_protocol_error("answer") from error
-    reader.stop(message.stop_reason, message.stop_details)
-    return [*events, *reader.end()]
 
 
 def build_protocol_error(what: str) -> UpstreamError:

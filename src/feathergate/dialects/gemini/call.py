@@ -1,0 +1,157 @@
+"""Tool calls and their results: paired by id, then written as `functionCall` and `functionResponse`.
+
+A result belongs to the latest call of its id before it, so an id that comes again in a later turn does no harm; of
+two results for one call the last counts. The older `function_call` has no id: its result belongs to the latest
+unanswered call of its name. Source: reference/wire/gemini.md sections 2 and 3, openai-chat.md section 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from feathergate.capability import Capability
+from feathergate.dialects.gemini.media import build_media
+from feathergate.errors import ClientError
+from feathergate.wire.chat import Message, ToolCall
+from feathergate.wire.codec import raw
+
+# LiteLLM hangs the signature on the id, and its clients' histories hold such ids.
+_SIGNATURE_MARK = "__thought__"
+_MISSING = {"error": "This call has no result."}
+
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_array = msgspec.json.Decoder(list[Raw]).decode
+
+JsonObject = dict[str, Any]
+
+
+class Call:
+    """One call of the history. `id` is None for the older form; `where` is the place of its result."""
+
+    __slots__ = ("arguments", "id", "name", "result", "signature", "where")
+
+    def __init__(self, id: str | None, name: str, arguments: Raw, signature: str | None) -> None:  # noqa: A002
+        self.id = id
+        self.name = name
+        self.arguments = arguments
+        self.signature = signature
+        self.result: Message | None = None
+        self.where = ""
+
+
+def pair_calls(messages: Sequence[Message]) -> tuple[dict[int, list[Call]], set[int]]:
+    """The calls of each message, by its index, with their results; and the indexes of results without a call."""
+    calls: dict[int, list[Call]] = {}
+    latest: dict[str | None, Call] = {}
+    orphans: set[int] = set()
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        if message.role == "assistant":
+            calls[index] = list(_read_calls(message, where))
+            latest |= {_key(call.id, call.name): call for call in calls[index]}
+        elif message.role in ("tool", "function"):
+            call = latest.get(_key(_plain_id(message.tool_call_id), message.name or ""))
+            if call is None:
+                orphans.add(index)
+            else:
+                call.result, call.where = message, where
+    return calls, orphans
+
+
+def build_call(call: Call, names: Mapping[str, str], capability: Capability) -> JsonObject:
+    return {"functionCall": _identify(call, capability) | {"name": names[call.name], "args": call.arguments}}
+
+
+def build_result(call: Call, names: Mapping[str, str], capability: Capability) -> tuple[JsonObject, list[JsonObject]]:
+    """The `functionResponse` part, and the media that must stand beside it where the model wants them apart."""
+    response: JsonObject = _identify(call, capability) | {"name": names[call.name]}
+    texts, media = _read_result(call)
+    response["response"] = _MISSING if call.result is None else _wrap("".join(texts))
+    if media and capability.media_results:
+        response["parts"] = media
+        media = []
+    return {"functionResponse": response}, media
+
+
+def _key(id: str | None, name: str) -> str:  # noqa: A002
+    return f"name:{name}" if id is None else f"id:{id}"
+
+
+def _plain_id(id: str | None) -> str | None:  # noqa: A002
+    return None if id is None else id.partition(_SIGNATURE_MARK)[0]
+
+
+def _identify(call: Call, capability: Capability) -> JsonObject:
+    return {"id": call.id} if capability.call_ids and call.id else {}
+
+
+def _read_calls(message: Message, where: str) -> Iterator[Call]:
+    for place, call in enumerate(message.tool_calls or ()):
+        signature = _read_signature(call)
+        plain = _plain_id(call.id)
+        if call.function is not None:
+            yield Call(plain, call.function.name, _parse_arguments(call.function.arguments), signature)
+        elif call.custom is not None:
+            yield Call(plain, call.custom.name, raw({"input": call.custom.input}), signature)
+        else:
+            at = f"{where}.tool_calls[{place}]"
+            raise ClientError(f"'{at}' holds neither 'function' nor 'custom'. Send one of them.", param=at)
+    if message.function_call is not None:
+        legacy = message.function_call
+        yield Call(None, legacy.name, _parse_arguments(legacy.arguments), None)
+
+
+def _read_signature(call: ToolCall) -> str | None:
+    google = (call.extra_content or {}).get("google")
+    signature = google.get("thought_signature") if isinstance(google, dict) else None
+    if isinstance(signature, str) and signature:
+        return signature
+    return call.id.partition(_SIGNATURE_MARK)[2] or None
+
+
+def _parse_arguments(text: str) -> Raw:
+    """A JSON object as it is, to the byte; text that is none is wrapped, for Gemini takes objects alone."""
+    if not text.strip():
+        return Raw(b"{}")
+    return _as_object(text) or raw({"input": text})
+
+
+def _as_object(text: str) -> Raw | None:
+    encoded = text.encode()
+    try:
+        _decode_object(encoded)
+    except (ValueError, RecursionError):
+        return None
+    return Raw(encoded)
+
+
+def _wrap(text: str) -> Any:
+    """A tool's output as the object that Gemini wants. It resolves `$ref`, so text with one stays text."""
+    if '"$ref"' in text:
+        return {"output": text}
+    found = _as_object(text)
+    if found is not None:
+        return found
+    try:
+        _decode_array(text)
+    except (ValueError, RecursionError):
+        return {"output": text}
+    return {"output": Raw(text.encode())}
+
+
+def _read_result(call: Call) -> tuple[list[str], list[JsonObject]]:
+    """The texts of a result, and its media."""
+    content = call.result.content if call.result is not None else None
+    if content is None or isinstance(content, str):
+        return [content or ""], []
+    texts = [part.text or part.refusal or "" for part in content if part.type in ("text", "refusal")]
+    media = [
+        build_media(part, f"{call.where}.content[{place}]", with_resolution=False)
+        for place, part in enumerate(content)
+        if part.type not in ("text", "refusal")
+    ]
+    return texts, media

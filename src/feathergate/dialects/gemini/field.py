@@ -1,0 +1,90 @@
+"""Every field of a chat request, and whether Gemini gets it: each stands in exactly one list.
+
+Unknown members are dropped as those of `DROPPED` are, but for the extensions, which are Gemini's own.
+"""
+
+from __future__ import annotations
+
+from msgspec import Raw, UnsetType
+
+from feathergate.dialects.gemini.loss import Losses
+from feathergate.errors import ClientError
+from feathergate.wire.codec import Members, is_null
+
+TRANSLATED = (
+    "model",
+    "messages",
+    "stream",
+    "stream_options",  # usage comes with every stream
+    "max_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "top_p",
+    "n",
+    "stop",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "logprobs",
+    "top_logprobs",
+    "service_tier",
+    "reasoning_effort",
+    "modalities",
+    "tools",
+    "functions",
+    "tool_choice",
+    "function_call",
+    "response_format",
+    "audio",
+    "web_search_options",
+    "thinking",
+)
+DROPPED = (
+    "logit_bias",
+    "user",
+    "safety_identifier",
+    "store",
+    "verbosity",
+    "parallel_tool_calls",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "prompt_cache_options",
+    "metadata",
+    "prediction",
+    "cache_control",
+)
+REFUSED = ("moderation",)  # who asks for a check of what is said must not be answered unchecked
+
+# Members that OpenAI does not know and Gemini does, in both spellings that clients use.
+EXTENSIONS = {
+    "safety_settings": "safetySettings",
+    "safetySettings": "safetySettings",
+    "cached_content": "cachedContent",
+    "cachedContent": "cachedContent",
+}
+
+_WHAT_GEMINI_DOES_ANYWAY = {"store": b"false", "parallel_tool_calls": b"true"}
+
+
+def given(raw: Raw | UnsetType) -> Raw | None:
+    """A raw member; None where it is absent or `null`, which mean the same in OpenAI's protocol."""
+    return None if isinstance(raw, UnsetType) or is_null(raw) else raw
+
+
+def check_fields(members: Members, losses: Losses) -> None:
+    """Drop, or refuse with a `ClientError`, what Gemini does not get; `null` asks for nothing."""
+    for name, value in members.items():
+        if is_null(value) or name in TRANSLATED or name in EXTENSIONS:
+            continue
+        if name in REFUSED:
+            message = (
+                f"'{name}' has no equivalent for Gemini, and an answer without it would not be what was asked for."
+            )
+            raise ClientError(f"{message} Leave it out.", param=name, code="unsupported_parameter")
+        if bytes(value) != _WHAT_GEMINI_DOES_ANYWAY.get(name):
+            losses.drop(name)
+
+
+def pick_extensions(members: Members) -> dict[str, Raw]:
+    """Gemini's own members, as they came."""
+    return {EXTENSIONS[name]: value for name, value in members.items() if name in EXTENSIONS and not is_null(value)}

@@ -1,0 +1,91 @@
+"""An assistant's message of the history to Anthropic's blocks: thinking, words, calls.
+
+Thinking goes back first and untouched, signed or redacted; thinking of other makers, which nobody signed, stays
+out. A message of ours that carries `extra_content.anthropic.content`, because the provider's own tools ran in it,
+goes back in that order. Arguments keep the client's very bytes. Specification: reference/wire/anthropic.md
+sections 3 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from feathergate.dialects.messages.part import Block, build_text
+from feathergate.errors import ClientError
+from feathergate.wire.chat import Message
+
+THINKING = ("thinking", "redacted_thinking")
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class Call(NamedTuple):
+    """A call of the history. `key` is what its result is found by, `id` the client's (or a made) id."""
+
+    key: tuple[str, str]
+    id: str
+    name: str
+    input: Any
+
+
+def read_calls(message: Message, index: int) -> list[Call]:
+    """Raises `ClientError` for a call without the member that its type names."""
+    calls: list[Call] = []
+    for position, call in enumerate(message.tool_calls or ()):
+        if call.function is not None:
+            calls.append(Call(("id", call.id), call.id, call.function.name, _read_arguments(call.function.arguments)))
+        elif call.custom is not None:
+            calls.append(Call(("id", call.id), call.id, call.custom.name, {"input": call.custom.input}))
+        else:
+            where = f"messages[{index}].tool_calls[{position}]"
+            raise ClientError(f"The call has neither 'function' nor 'custom' ({where}). Add one.", param=where)
+    legacy = message.function_call
+    if legacy is not None:
+        calls.append(Call(("name", legacy.name), f"call_{index}", legacy.name, _read_arguments(legacy.arguments)))
+    return calls
+
+
+def _read_arguments(text: str) -> Any:
+    """A JSON object byte for byte; none for no text; anything else, as models sometimes write, wrapped."""
+    if not text or text.isspace():
+        return {}
+    try:
+        _decode_object(text)
+    except (msgspec.DecodeError, RecursionError):
+        return {"_raw": text}
+    return Raw(text)
+
+
+def build_content(message: Message, words: Sequence[Block], calls: Mapping[str, Block]) -> list[Block]:
+    """The message's blocks. `words` are those of its content, `calls` its calls by the client's ids, in order."""
+    left = dict(calls)
+    content: list[Block] = []
+    for block in _content_as_it_came(message) or [*_build_thinking(message), *(words or build_text(message.refusal))]:
+        if block.get("type") != "tool_use":
+            content.append(block)
+        elif (call := left.pop(str(block.get("id")), None)) is not None:
+            content.append(call)
+    return [*content, *left.values()]
+
+
+def _content_as_it_came(message: Message) -> list[Block] | None:
+    """The content that our own answer gave along; of another shape, it is not ours."""
+    ours = (message.extra_content or {}).get("anthropic")
+    content = ours.get("content") if isinstance(ours, dict) else None
+    if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
+        return None
+    return [block for block in content if block.get("type") != "text" or build_text(block.get("text"))]
+
+
+def _build_thinking(message: Message) -> list[Block]:
+    built: list[Block] = []
+    for block in message.thinking_blocks or ():
+        if block.get("type") == "thinking" and block.get("signature"):
+            text = block.get("thinking") or ""
+            built.append({"type": "thinking", "thinking": text, "signature": block["signature"]})
+        elif block.get("type") == "redacted_thinking" and block.get("data"):
+            built.append({"type": "redacted_thinking", "data": block["data"]})
+    return built

@@ -1,0 +1,210 @@
+"""The conversation: OpenAI's messages to Anthropic's system blocks and alternating turns.
+
+The leading run of system messages becomes `system`; a later one stays where it stands, as a system turn where
+the family takes it and as a note in the user's turn where not, because moving it would change the prefix that
+caches and signatures are bound to. All results of a turn's calls stand first in one user turn, each call with
+exactly one. Ids are made fit and unique in the order of the conversation, so a longer history begins with the
+bytes of the shorter one. Specification: reference/wire/anthropic.md sections 3 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from feathergate.capability import Capability
+from feathergate.dialects.messages.assistant import THINKING, build_content, read_calls
+from feathergate.dialects.messages.loss import Losses
+from feathergate.dialects.messages.part import Block, build_marker, build_parts, with_marker
+from feathergate.dialects.messages.tool import rename
+from feathergate.errors import ClientError
+from feathergate.wire.chat import Message
+
+_ID_LIMIT = 256
+_PLACEHOLDER = "."
+_NOTE = "[Instruction from the operator of this conversation]\n"
+_ORPHAN = "[Result of the tool call {}, which is not part of this conversation]"
+_MISSING = "No result of this call was given."
+
+
+class History(NamedTuple):
+    """`system` and `messages` as Anthropic has them."""
+
+    system: list[Block]
+    turns: list[Block]
+
+
+def build_history(
+    messages: Sequence[Message], names: Mapping[str, str], capability: Capability, losses: Losses
+) -> History:
+    """`names` maps the client's names of tools to Anthropic's. Raises `ClientError` with the message's place."""
+    conversation = _Conversation(names, losses)
+    for index, message in enumerate(messages):
+        conversation.add(message, index)
+    turns = conversation.turns
+    if not turns or (turns[-1].role == "assistant" and turns[-1].calls):
+        conversation.turn("user")
+    rendered = [rendered for turn in turns for rendered in _render_turn(turn, capability.system_in_place)]
+    if rendered[-1]["role"] == "assistant":
+        rendered = _end_with_prefill(rendered, capability, len(messages) - 1)
+    return History(conversation.system, rendered)
+
+
+def lacks_thinking(turns: Sequence[Block]) -> bool:
+    """Whether results are returned to a call that no thinking precedes, which thinking by budget refuses."""
+    if len(turns) < 2 or turns[-1]["content"][0]["type"] != "tool_result":
+        return False
+    return turns[-2]["content"][0]["type"] not in THINKING
+
+
+class _Turn:
+    """A turn in the making. A user's turn knows the calls that it must answer, by their ids upstream."""
+
+    __slots__ = ("calls", "items", "results", "role")
+
+    def __init__(self, role: str, calls: Iterable[str] = ()) -> None:
+        self.role = role
+        self.calls = list(calls)
+        self.results: dict[str, Block] = {}
+        self.items: list[tuple[bool, list[Block]]] = []  # whether it is the operator who speaks, and what is said
+
+
+class _Conversation:
+    """Reads messages one by one into turns."""
+
+    def __init__(self, names: Mapping[str, str], losses: Losses) -> None:
+        self.system: list[Block] = []
+        self.turns: list[_Turn] = []
+        self._names = names
+        self._losses = losses
+        self._ids: set[str] = set()
+        # Of the last assistant's turn: each call's ids upstream by its key, and how many of them were answered.
+        self._calls: dict[tuple[str, str], list[str]] = {}
+        self._answered: dict[tuple[str, str], int] = {}
+
+    def add(self, message: Message, index: int) -> None:
+        where = f"messages[{index}]"
+        if message.name is not None and message.role not in ("tool", "function"):
+            self._losses.drop("messages.name", f"{where}.name")
+        blocks = build_parts(message.content, where, self._losses)
+        marked = with_marker(blocks, build_marker(message.cache_control))
+        if message.role in ("system", "developer"):
+            self._add_system(marked, where)
+        elif message.role == "user":
+            self.turn("user").items.append((False, marked))
+        elif message.role == "assistant":
+            self._add_assistant(message, blocks, index)
+        else:
+            self._add_result(message, marked, where)
+
+    def turn(self, role: str) -> _Turn:
+        """The last turn if it is this role's, else a new one. A conversation begins with the user."""
+        last = self.turns[-1] if self.turns else None
+        if last is not None and last.role == role:
+            return last
+        if role == "assistant":
+            self._calls, self._answered = {}, {}
+            if last is None:
+                self.turns.append(_Turn("user"))
+        self.turns.append(_Turn(role, last.calls if last is not None and role == "user" else ()))
+        return self.turns[-1]
+
+    def _add_system(self, blocks: list[Block], where: str) -> None:
+        if any(block["type"] != "text" for block in blocks):
+            raise ClientError(f"A system message holds only text ({where}).", param=where, code="invalid_value")
+        if self.turns:
+            self.turn("user").items.append((True, blocks))
+        else:
+            self.system += blocks
+
+    def _add_assistant(self, message: Message, words: list[Block], index: int) -> None:
+        """A message that says nothing makes no turn."""
+        if message.audio is not None:
+            self._losses.drop("messages.audio", f"messages[{index}].audio")
+        calls = read_calls(message, index)
+        content = build_content(message, words, {})
+        if not content and not calls:
+            return
+        turn = self.turn("assistant")
+        built: dict[str, Block] = {}
+        for call in calls:
+            upstream = rename(call.id, self._ids, _ID_LIMIT)
+            self._ids.add(upstream)
+            self._calls.setdefault(call.key, []).append(upstream)
+            turn.calls.append(upstream)
+            name = self._names[call.name]
+            built[rename(call.id, built, _ID_LIMIT)] = {
+                "type": "tool_use",
+                "id": upstream,
+                "name": name,
+                "input": call.input,
+            }
+        content = build_content(message, words, built)
+        turn.items.append((False, with_marker(content, build_marker(message.cache_control))))
+
+    def _add_result(self, message: Message, blocks: list[Block], where: str) -> None:
+        """A second result of one call takes the place of the first; one without a call becomes words."""
+        if message.role == "tool" and message.tool_call_id is None:
+            where = f"{where}.tool_call_id"
+            raise ClientError(f"'{where}' is missing. Name the call that this is the result of.", param=where)
+        key = ("id", message.tool_call_id or "") if message.role == "tool" else ("name", message.name or "")
+        turn = self.turn("user")
+        ids = self._calls.get(key)
+        if ids is None:
+            turn.items.append((False, [{"type": "text", "text": _ORPHAN.format(key[1])}, *blocks]))
+            return
+        answered = self._answered.get(key, 0)
+        self._answered[key] = answered + 1
+        upstream = ids[min(answered, len(ids) - 1)]
+        turn.results[upstream] = _build_result(upstream, blocks)
+
+
+def _build_result(upstream: str, blocks: Sequence[Block]) -> Block:
+    """A breakpoint on a part of the result moves to the result."""
+    content = [{name: value for name, value in block.items() if name != "cache_control"} for block in blocks]
+    markers = [block["cache_control"] for block in blocks if "cache_control" in block]
+    result: Block = {"type": "tool_result", "tool_use_id": upstream}
+    if content:
+        result["content"] = content
+    return with_marker([result], markers[-1] if markers else None)[0]
+
+
+def _render_turn(turn: _Turn, system_in_place: bool) -> list[Block]:
+    """The turn's message, and the system message that follows it where the operator had the last word."""
+    if turn.role == "assistant":
+        return [{"role": "assistant", "content": [block for _, blocks in turn.items for block in blocks]}]
+    items = list(turn.items)
+    last_words: list[Block] = []
+    while system_in_place and items and items[-1][0] and (turn.calls or any(not system for system, _ in items)):
+        last_words = [*items.pop()[1], *last_words]
+    content = [turn.results.get(call) or _build_missing(call) for call in turn.calls]
+    for system, blocks in items:
+        content += [_as_note(block) for block in blocks] if system else blocks
+    messages: list[Block] = [{"role": "user", "content": content or [{"type": "text", "text": _PLACEHOLDER}]}]
+    return [*messages, {"role": "system", "content": last_words}] if last_words else messages
+
+
+def _build_missing(upstream: str) -> Block:
+    return {"type": "tool_result", "tool_use_id": upstream, "content": _MISSING, "is_error": True}
+
+
+def _as_note(block: Block) -> Block:
+    return {**block, "text": _NOTE + block["text"]}
+
+
+def _end_with_prefill(turns: list[Block], capability: Capability, last: int) -> list[Block]:
+    """The assistant's last words, for the model to go on from: without white space at their end."""
+    if not capability.prefill:
+        raise ClientError(
+            f"The last message (messages[{last}]) is the assistant's, and this model does not continue one. "
+            "End with a user message.",
+            param=f"messages[{last}]",
+            code="invalid_value",
+        )
+    *before, turn = turns
+    *content, end = turn["content"]
+    if end["type"] == "text":
+        content.append({**end, "text": end["text"].rstrip()})
+    else:
+        content.append(end)
+    return [*before, {**turn, "content": content}]

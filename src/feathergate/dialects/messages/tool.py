@@ -1,0 +1,195 @@
+"""Tools, their names, and which of them the model is to call.
+
+Names that Anthropic would refuse are changed to ones it takes, each to its own, and changed back in the answer.
+A custom tool takes one string, `input`. Specification: reference/wire/anthropic.md section 3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import count
+from typing import Any, Literal, NamedTuple
+
+from feathergate.capability import Capability
+from feathergate.dialects.messages.loss import Losses
+from feathergate.dialects.messages.part import Block, build_marker, with_marker
+from feathergate.dialects.schema import is_recursive, sanitise_for_messages
+from feathergate.errors import ClientError
+from feathergate.wire.chat import CustomTool, FunctionTool, Tool, ToolChoice
+
+_STRICT_LIMIT = 20
+_NAME_LIMIT = 64
+_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_UNIONS = ("anyOf", "oneOf", "allOf")
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+
+def rename(name: str, taken: Collection[str], limit: int) -> str:
+    """The name in the characters that Anthropic takes, at most `limit` of them, and not one that is taken."""
+    plain = _NOT_IN_NAME.sub("_", name)[:limit] or "_"
+    if plain not in taken:
+        return plain
+    numbered = (plain[: limit - len(end)] + end for end in map("_{}".format, count(2)))
+    return next(new for new in numbered if new not in taken)
+
+
+def map_names(names: Iterable[str], reserved: Collection[str]) -> dict[str, str]:
+    """Every client's name of a tool to Anthropic's. A name that needs no change keeps itself."""
+    wanted = dict.fromkeys(names)
+    kept = {name for name in wanted if rename(name, reserved, _NAME_LIMIT) == name}
+    taken = {*reserved, *kept}
+    mapped: dict[str, str] = {}
+    for name in wanted:
+        mapped[name] = name if name in kept else rename(name, taken, _NAME_LIMIT)
+        taken.add(mapped[name])
+    return mapped
+
+
+# --- tools --------------------------------------------------------------------------------------------------------
+
+
+def name_of(tool: Tool, where: str) -> str:
+    """Raises `ClientError` for a tool without the member that its type names."""
+    member: FunctionTool | CustomTool | None = tool.custom if tool.type == "custom" else tool.function
+    if member is None:
+        raise ClientError(f"The tool has no '{tool.type}' ({where}). Add it.", param=f"{where}.{tool.type}")
+    return member.name
+
+
+def build_tools(
+    tools: Sequence[Tool], names: Mapping[str, str], capability: Capability, losses: Losses
+) -> list[Block]:
+    strict_left = _STRICT_LIMIT if capability.structured_output else 0
+    built: list[Block] = []
+    for index, tool in enumerate(tools):
+        block = _build_custom(tool.custom, names) if tool.custom is not None else {}
+        if tool.function is not None:
+            block = _build_function(tool.function, names)
+            if tool.function.strict:
+                if strict_left and not is_recursive(block["input_schema"]):
+                    strict_left -= 1
+                    block |= {"input_schema": sanitise_for_messages(block["input_schema"]), "strict": True}
+                else:
+                    losses.drop("tools.function.strict", f"tools[{index}].function.strict")
+        built += with_marker([block], build_marker(tool.cache_control))
+    return built
+
+
+def build_known_tools(names: Iterable[str]) -> list[Block]:
+    """Tools that the history calls though the request declares none: Anthropic asks for their names."""
+    return [{"name": name, "input_schema": {"type": "object", "properties": {}}} for name in names]
+
+
+def _build_function(function: FunctionTool, names: Mapping[str, str]) -> Block:
+    block: Block = {"name": names[function.name]}
+    if function.description:
+        block["description"] = function.description
+    block["input_schema"] = as_object_schema(function.parameters or {})
+    return block
+
+
+def _build_custom(custom: CustomTool, names: Mapping[str, str]) -> Block:
+    words = [custom.description or ""]
+    grammar = (custom.format or {}).get("grammar")
+    if isinstance(grammar, dict):
+        words.append(f"The input follows this {grammar.get('syntax', '')} grammar:\n{grammar.get('definition', '')}")
+    description = "\n\n".join(filter(None, words))
+    schema = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+    said = {"description": description} if description else {}
+    return {"name": names[custom.name], **said, "input_schema": schema}
+
+
+def as_object_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with type object and no union at the top, both of which Anthropic asks for.
+
+    A union's branches become one object: their properties together, required what every branch (of `allOf`: any
+    branch) requires.
+    """
+    whole = {name: value for name, value in schema.items() if name not in _UNIONS and name != "type"}
+    properties: dict[str, Any] = {}
+    required = [name for name in schema.get("required") or () if isinstance(name, str)]
+    for union in _UNIONS:
+        branches = [_resolve(branch, schema) for branch in schema.get(union) or () if isinstance(branch, dict)]
+        for branch in branches:
+            properties |= branch.get("properties") or {}
+        needs = [branch.get("required") or [] for branch in branches]
+        if union == "allOf":
+            required += [name for need in needs for name in need]
+        elif needs:
+            required += [name for name in needs[0] if all(name in need for need in needs)]
+    properties |= schema.get("properties") or {}
+    if required:
+        whole["required"] = list(dict.fromkeys(required))
+    return {"type": schema.get("type") or "object", "properties": properties} | whole | {"properties": properties}
+
+
+def _resolve(branch: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A branch that is a local reference, as what it refers to."""
+    _, _, path = str(branch.get("$ref", "")).partition("#/")
+    place, _, name = path.partition("/")
+    found = (root.get(place) or {}).get(name) if place in ("$defs", "definitions") else None
+    return found if isinstance(found, dict) else branch
+
+
+# --- choice -------------------------------------------------------------------------------------------------------
+
+
+class Wish(NamedTuple):
+    """What the client wants called. `name` and `allowed` are the client's names; `where` is the field's."""
+
+    mode: Literal["auto", "none", "required", "named"]
+    name: str | None = None
+    allowed: frozenset[str] | None = None
+    where: str = "tool_choice"
+
+
+def read_choice(choice: str | ToolChoice | None, where: str = "tool_choice") -> Wish | None:
+    """Raises `ClientError` for a choice that OpenAI's protocol does not have."""
+    if choice is None:
+        return None
+    if isinstance(choice, str):
+        if choice not in ("auto", "none", "required"):
+            raise _bad_choice(f"'{choice}' is no choice of tools. Send auto, none, required or a tool", where)
+        return Wish(choice, where=where)  # type: ignore[arg-type]  # narrowed by the line above
+    if choice.type == "allowed_tools" and choice.allowed_tools is not None:
+        allowed = [ref.function or ref.custom for ref in choice.allowed_tools.tools]
+        names = frozenset(named.name for named in allowed if named is not None)
+        return Wish(choice.allowed_tools.mode, allowed=names, where=where)
+    named = choice.custom if choice.type == "custom" else choice.function
+    if named is None:
+        raise _bad_choice(f"It has no '{choice.type}'. Add it", where)
+    return Wish("named", named.name, where=where)
+
+
+class Choice(NamedTuple):
+    """`tool_choice` as Anthropic has it, and what must be said in words where it cannot be said so."""
+
+    value: dict[str, Any] | None = None
+    instruction: str | None = None
+
+
+def build_choice(
+    wish: Wish | None, names: Mapping[str, str], *, can_force: bool, parallel: bool, losses: Losses
+) -> Choice:
+    """`can_force` = the model takes forced tools as the request stands; `parallel` = several calls at once."""
+    wish = wish or Wish("auto")
+    if wish.name is not None and wish.name not in names:
+        raise _bad_choice(f"It names '{wish.name}', which is not among the tools. Add that tool", wish.where)
+    if wish.mode == "none":
+        return Choice({"type": "none"})
+    single = {} if parallel else {"disable_parallel_tool_use": True}
+    if wish.mode == "auto":
+        return Choice({"type": "auto", **single} if single or wish.allowed is not None else None)
+    name = names[wish.name] if wish.name is not None else None
+    if not can_force:
+        losses.drop(wish.where)
+        called = f"the tool {name}" if name else "one of the tools"
+        return Choice({"type": "auto", **single}, f"Answer by calling {called}.")
+    return Choice({"type": "tool", "name": name, **single} if name else {"type": "any", **single})
+
+
+def _bad_choice(what: str, where: str) -> ClientError:
+    return ClientError(f"Invalid value for '{where}': {what}.", param=where, code="invalid_value")

@@ -1,0 +1,125 @@
+"""One entry of `model_list`: aliases, defaults, keys, and what its name tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from feathergate.config.load import load
+from feathergate.config.model import is_http_address
+from feathergate.config.schema import Config, LitellmParams
+from feathergate.errors import ConfigError
+
+
+def read(tmp_path: Path, params: str, **environ: str) -> Config:
+    file = tmp_path / "c.yaml"
+    file.write_text(f"model_list: [{{model_name: m, litellm_params: {{{params}}}}}]")
+    return load(file, environ, known_providers=("openai", "anthropic", "gemini", "mock"))
+
+
+def read_params(tmp_path: Path, params: str, **environ: str) -> LitellmParams:
+    return read(tmp_path, params, **environ).models[0].params
+
+
+def warnings(tmp_path: Path, params: str) -> list[str]:
+    return [f"{notice.what} ({notice.fix})" for notice in read(tmp_path, params).notices]
+
+
+def test_base_url_is_api_base(tmp_path: Path) -> None:
+    assert read_params(tmp_path, "model: mock/m, base_url: 'http://h'").api_base == "http://h"
+    assert read_params(tmp_path, "model: mock/m, base_url: 'http://a', api_base: 'http://b'").api_base == "http://b"
+    assert (
+        "no effect beside api_base"
+        in warnings(tmp_path, "model: mock/m, base_url: 'http://a', api_base: 'http://b'")[0]
+    )
+
+
+def test_numbers_may_be_given_as_text(tmp_path: Path) -> None:
+    params = read_params(
+        tmp_path, "model: mock/m, timeout: os.environ/T, max_tokens: '${N}', temperature: '0.5'", T="7", N="9"
+    )
+    assert params.timeout == 7.0
+    assert params.defaults == {"max_tokens": 9, "temperature": 0.5}
+
+
+def test_nothing_after_a_key_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+    params = read_params(
+        tmp_path, "model: mock/m, timeout: , extra_headers: , extra_body: , max_tokens: , drop_params: "
+    )
+    assert params == LitellmParams(model="mock/m")
+
+
+def test_unknown_parameters_are_defaults_of_the_request(tmp_path: Path) -> None:
+    params = read_params(tmp_path, "model: mock/m, thinking: {type: enabled}, my_option: [1, '${A}']", A="x")
+    assert params.defaults == {"thinking": {"type": "enabled"}, "my_option": [1, "x"]}
+
+
+def test_keys_of_litellm_are_not_sent_as_parameters(tmp_path: Path) -> None:
+    assert read_params(tmp_path, "model: mock/m, rpm: 5, aws_region_name: x, input_cost_per_token: 1").defaults == {}
+
+
+def test_misspelled_parameter_is_sent_with_a_warning(tmp_path: Path) -> None:
+    assert warnings(tmp_path, "model: mock/m, temprature: 1") == [
+        "litellm_params.temprature is no setting, and is sent to the provider as it is (did you mean temperature?)"
+    ]
+
+
+def test_credential_is_never_sent_as_a_parameter(tmp_path: Path) -> None:
+    text = "model: mock/m, apikey: sk-canary, hf_token: sk-canary"
+    assert read_params(tmp_path, text).defaults == {}
+    assert ["did you mean api_key?" in warning for warning in warnings(tmp_path, text)] == [True, False]
+
+
+def test_api_key_is_the_entrys_then_the_providers_variable(tmp_path: Path) -> None:
+    own = read_params(tmp_path, "model: openai/m, api_key: os.environ/OWN", OWN="sk-own", OPENAI_API_KEY="sk-usual")
+    usual = read_params(tmp_path, "model: gpt-5", OPENAI_API_KEY="sk-usual")
+    assert own.api_key is not None
+    assert own.api_key.reveal() == "sk-own"
+    assert usual.api_key is not None
+    assert usual.api_key.reveal() == "sk-usual"
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ("model: openai/m", "model m has no api_key, and OPENAI_API_KEY is not set (write api_key: os.environ/OPE"),
+        ("model: opnai/m", "model m: provider opnai is not supported, requests to it are answered with 400 (did you"),
+        ("model: llama3", "model m: provider (none) is not supported, requests to it are answered with 400 (supp"),
+        ("model: openai/m, api_key: ''", "litellm_params.api_key is empty (remove the line, or give the key)"),
+    ],
+)
+def test_model_that_cannot_work_is_warned_of(tmp_path: Path, params: str, expected: str) -> None:
+    assert warnings(tmp_path, params)[0].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "params", ["model: openai/m, api_base: 'http://h'", "model: openai/m, mock_response: hi", "model: '*'"]
+)
+def test_model_that_needs_no_key_is_not_warned_of(tmp_path: Path, params: str) -> None:
+    assert warnings(tmp_path, params) == []
+
+
+@pytest.mark.parametrize("value", ["sk-1234", "none", "your-key", "EMPTY"])
+def test_placeholder_is_not_taken_for_a_literal_key(tmp_path: Path, value: str) -> None:
+    assert warnings(tmp_path, f"model: openai/m, api_key: {value}") == []
+
+
+@pytest.mark.parametrize("value", ["'sk-é'", '"sk-\\r\\nx: y"'])
+def test_key_that_no_header_can_carry_is_refused(tmp_path: Path, value: str) -> None:
+    for field in (f"api_key: {value}", f"extra_headers: {{x-key: {value}}}", f"organization: {value}"):
+        with pytest.raises(ConfigError, match="must be"):
+            read(tmp_path, f"model: mock/m, {field}")
+
+
+@pytest.mark.parametrize("text", ["http://h", "https://h:8000/v1", "http://[::1]:80/", "https://h/v?a=b@c"])
+def test_address_of_a_server_is_one(text: str) -> None:
+    assert is_http_address(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "h:80", "ftp://h", "http://", "http://u:p@h", "http://h:0", "http://h:99999", "http://[::1", "http://h/ x", "http://h/é"],
+)  # fmt: skip
+def test_other_text_is_no_address(text: str) -> None:
+    assert not is_http_address(text)
