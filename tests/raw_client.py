@@ -41,8 +41,8 @@ class RawClient:
     async def answer(self, *, head_only: bool = False) -> Seen:
         async with asyncio.timeout(PATIENCE_S):
             lines = (await self.reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
-            pairs = [line.split(b": ", 1) for line in lines[1:-2]]
-            headers = {name: value for name, value in pairs}
+            pairs = [line.partition(b": ")[::2] for line in lines[1:-2]]
+            headers: dict[bytes, bytes] = dict(pairs)
             assert len(headers) == len(pairs), "a header came twice"
             status = int(lines[0].split()[1])
             if head_only or status in (100, 204):

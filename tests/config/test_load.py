@@ -261,6 +261,12 @@ general_settings: {master_key: [canary-4]}
     assert "canary" not in found
 
 
+def test_key_in_the_environment_that_cannot_be_used_hides_no_other_problem() -> None:
+    found = problems(MODEL + "router_setings:", {"LITELLM_MASTER_KEY": "canary \u00e9"})
+    assert ["router_setings" in problem for problem in found] == [True, False]
+    assert found[1].startswith("environment variable LITELLM_MASTER_KEY holds a character")
+
+
 def test_large_file_loads_within_a_second() -> None:
     entry = "  - model_name: m{0}\n    litellm_params:\n      model: openai/m\n      api_key: ${{KEY}}\n      rpm: 5\n"
     text = "model_list:\n" + "".join(entry.format(number) for number in range(2000))

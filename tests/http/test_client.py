@@ -135,7 +135,7 @@ MALFORMED = {
 async def test_malformed_answer_is_a_protocol_error_and_not_pooled(answer: bytes) -> None:
     async with serve([REQUEST, answer]) as (upstream, pool):
         sink = await ask(pool).finished()
-        await asyncio.wait_for(upstream.left.wait(), 0.25)
+        await asyncio.wait_for(upstream.left.wait(), 1)
         assert (sink.calls, get_error(sink), pool.open) == (["error"], ("protocol", False), 0)
 
 
@@ -192,20 +192,20 @@ async def measure(*script: Step, timeouts: Timeouts) -> tuple[RememberingSink, f
 async def test_silence_before_the_head_passes_the_first_byte_deadline() -> None:
     sink, took_s = await measure(timeouts=PATIENT._replace(first_byte_s=0.1))
     assert get_error(sink) == ("timeout_first_byte", True)
-    assert 0.1 <= took_s < 0.4
+    assert 0.1 <= took_s < 1
 
 
 async def test_dripped_head_does_not_extend_the_first_byte_deadline() -> None:
     drip: list[Step] = [step for byte in b"HTTP/1.1 200 OK\r\nname: value\r\n" for step in (bytes([byte]), 0.02)]
     sink, took_s = await measure(*drip, timeouts=PATIENT._replace(first_byte_s=0.15, idle_s=0.1))
     assert get_error(sink) == ("timeout_first_byte", False)
-    assert 0.15 <= took_s < 0.45
+    assert 0.15 <= took_s < 1
 
 
 async def test_silence_in_the_body_passes_the_idle_deadline() -> None:
     sink, took_s = await measure(CHUNKED + b"5\r\nhello\r\n", timeouts=PATIENT._replace(idle_s=0.1))
     assert get_error(sink) == ("idle", False)
-    assert (sink.body, took_s < 0.4) == (b"hello", True)
+    assert (sink.body, took_s < 1) == (b"hello", True)
 
 
 async def test_each_read_of_a_body_extends_the_idle_deadline() -> None:
@@ -218,7 +218,7 @@ async def test_dripped_body_passes_the_total_deadline() -> None:
     drip: list[Step] = [step for _ in range(50) for step in (b"1\r\nx\r\n", 0.02)]
     sink, took_s = await measure(CHUNKED, *drip, timeouts=PATIENT._replace(total_s=0.15))
     assert get_error(sink) == ("timeout_total", False)
-    assert took_s < 0.45
+    assert took_s < 1
 
 
 async def test_pause_does_not_count_as_idle() -> None:

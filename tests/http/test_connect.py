@@ -49,7 +49,7 @@ async def test_refused_port_is_a_connect_error_at_once(refusing_port: int) -> No
     began = time.monotonic()
     async with open_pool(Origin(False, "127.0.0.1", refusing_port)) as pool:
         assert get_error(await ask(pool).finished()) == ("connect", True)
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 0.5
 
 
 async def test_full_backlog_is_a_connect_timeout(unanswering_port: int) -> None:

@@ -60,8 +60,12 @@ def load(
     document = parse_document(read_source(file), file)
     findings = Findings(file, document)
     reader = Reader(findings, {**_read_dotenv(os.path.dirname(file)), **environ})
-    if document.value is not UNSET:
-        config = _read_config(reader, document.value, file, known_providers)
+    try:
+        if document.value is not UNSET:
+            config = _read_config(reader, document.value, file, known_providers)
+    except ConfigError as error:
+        # A key in the environment that cannot be used has no place in the file.
+        raise ConfigError((*findings.problems(), *error.problems)) from None
     if findings.problems():
         raise ConfigError(findings.problems())
     return msgspec.structs.replace(config, notices=(*_permission_notices(reader, file), *findings.notices()))

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 class Pool:
     """The connections to one origin. Not thread-safe; lives in one event loop.
 
-    `open` counts all connections, `idle` those that wait for work; `reused` and `stale_retries` only grow.
+    `open` counts the connections that are up, `idle` those that wait; `reused` and `stale_retries` only grow.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class Pool:
         """
         exchange = Exchange(self, head, body, sink, timeouts)
         if self._closed:
-            error = HttpError("connect", "the pool is closed", clean=True)
-            asyncio.get_running_loop().call_soon(exchange.fail, error)
+            refusal = HttpError("connect", "the pool is closed", clean=True)
+            asyncio.get_running_loop().call_soon(exchange.fail, refusal)
             return exchange
         while self._idle:
             connection = self._idle.popitem()[0]
@@ -142,11 +142,8 @@ class Exchange:
     # What the owner calls.
 
     def cancel(self) -> None:
-        if self.done:
-            return
-        connection = self._finish()
-        if connection is not None:
-            connection.abort()
+        if not self.done:
+            self._break_off()
 
     def pause(self) -> None:
         if self._paused or self.done:
@@ -210,9 +207,7 @@ class Exchange:
         """End with an error, unless the exchange has ended already; the connection is closed."""
         if self.done:
             return
-        connection = self._finish()
-        if connection is not None:
-            connection.abort()
+        self._break_off()
         try:
             self._sink.on_error(error)
         except Exception:  # noqa: BLE001 - outermost: the callers are the ticker and the loop
@@ -227,18 +222,23 @@ class Exchange:
         if self._paused and self._connection is not None:
             self._connection.pause_reading()
 
-    def _finish(self) -> Connection | None:
-        """Nothing is called on the sink by itself from here on; returns the connection to be disposed of."""
+    def _break_off(self) -> None:
+        connection = self._connection
+        self._finish()
+        if connection is not None:
+            connection.abort()
+
+    def _finish(self) -> None:
+        """Let go of everything; the connection sees to its own fate."""
         self.done = True
         self.deadline = NEVER
         self._pool.ticker.forget(self)
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.detach()
+        if self._connection is not None:
+            self._connection.detach()
+            self._connection = None
         if self._dialing is not None:
             self._dialing.cancel()
             self._dialing = None
-        return connection
 
     def _move_deadline(self) -> None:
         """Idle time counts from now; the wait for the head does not start anew."""
@@ -254,7 +254,7 @@ class Exchange:
         if self._head_delivered:
             return HttpError("idle", f"nothing more came for {timeouts.idle_s:g} s")
         if self._connection is None:
-            return HttpError("timeout_connect", "no connection before the first byte was due", clean=True)
+            return HttpError("timeout_connect", "no connection before the answer was due", clean=clean)
         return HttpError("timeout_first_byte", f"no answer within {timeouts.first_byte_s:g} s", clean=clean)
 
     async def _dial(self) -> None:
@@ -290,7 +290,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self.deadline = NEVER
 
-    # What the loop calls.
+    # What the loop and, for an idle connection, the ticker call.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -322,10 +322,9 @@ class Connection(asyncio.Protocol):
             self._exchange.fail(HttpError("reset", detail, clean=not self._reader.started))
         self._reader.close()
 
-    # What the ticker calls, while the connection is idle.
-
     def on_deadline(self, now: float) -> None:
-        self.abort()
+        if self._exchange is None:  # else it has been taken within this very tick
+            self.abort()
 
     # What the pool and the exchange call.
 

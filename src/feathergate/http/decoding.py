@@ -14,6 +14,7 @@ from feathergate.http.contract import HttpError
 
 RATIO_LIMIT = 100  # decoded bytes for one encoded byte…
 RATIO_FLOOR_BYTES = 1024 * 1024  # …which nobody looks at below this
+_SLICE_BYTES = 16 * 1024  # a bomb is noticed within one, before it has cost the loop much time
 
 _WINDOW_BITS = {
     b"gzip": 16 + zlib.MAX_WBITS,
@@ -23,7 +24,7 @@ _WINDOW_BITS = {
 
 
 class Decoder:
-    """One body's decoder. `decode` each piece, then `finish`; both raise `HttpError`."""
+    """One body's decoder: `decode` each piece, which raises HttpError, and look at `complete` after the last."""
 
     __slots__ = ("_inflater", "_received_bytes", "_yielded_bytes")
 
@@ -33,6 +34,11 @@ class Decoder:
         self._yielded_bytes = 0
 
     def decode(self, data: bytes) -> bytes:
+        view = memoryview(data)
+        slices = (view[start : start + _SLICE_BYTES] for start in range(0, len(data), _SLICE_BYTES))
+        return b"".join(map(self._decode_slice, slices))
+
+    def _decode_slice(self, data: memoryview) -> bytes:
         self._received_bytes += len(data)
         allowed = max(RATIO_FLOOR_BYTES, RATIO_LIMIT * self._received_bytes) - self._yielded_bytes
         try:
@@ -47,10 +53,10 @@ class Decoder:
         self._yielded_bytes += len(decoded)
         return decoded
 
-    def finish(self) -> None:
-        """Check that the body came to its own end; a body of no bytes at all is a complete one."""
-        if self._received_bytes and not self._inflater.eof:
-            raise HttpError("reset", "the compressed body ended early")
+    @property
+    def complete(self) -> bool:
+        """Has the body come to its own end? One of no bytes at all has."""
+        return self._inflater.eof or not self._received_bytes
 
 
 def build_decoder(coding: bytes) -> Decoder | None:

@@ -100,12 +100,12 @@ class ResponseReader:
         pieces.clear()
         if self._decoder is not None:
             try:
-                data = self._decoder.decode(data) if data else b""
-                if self.complete:
-                    self._decoder.finish()
+                data = self._decoder.decode(data)
             except HttpError as error:
                 self.error = error
                 return b""
+            if self.complete and not self._decoder.complete:
+                self.error = HttpError("reset", "the compressed body ended early")
         return data
 
     # Called by the parser. What they raise comes back from `feed_data` as the context of its own error.

@@ -27,9 +27,12 @@ from feathergate.wire.chat import ChatRequest, Usage
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"
+_SHARED = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+"""Whether the workers share their values: prometheus_client decides so when it is imported, and only then."""
+
 PROVIDERS_LIMIT = 100
 NAME_LIMIT = 256
-"""Characters; a longer model's name is not looked up."""
+"""Characters; a longer name of a model is not matched against wildcards."""
 
 DURATION_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
@@ -103,17 +106,19 @@ _NO_WORD = re.compile(r"\W")
 
 def forget_worker(pid: int) -> None:
     """Take a dead worker's open streams out of the gauges; its counts stay. For the supervisor."""
-    mark_process_dead(pid)
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 class Metrics:
     """`models` are the configuration's names; `*` in one stands for any text."""
 
     def __init__(self, models: Iterable[str] = ()) -> None:
-        disable_created_metrics()
-        self._registry = CollectorRegistry()
-        self._families = _Families(self._registry)
-        self._shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        registry = CollectorRegistry()
+        self._families = _Families(registry)
+        self._source: Collector = registry
+        if _SHARED:
+            self._source = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
         self._models: dict[str, None] = {}
         self._wildcards: list[tuple[re.Pattern[str], str]] = []
         self._providers: set[str] = set()
@@ -146,8 +151,7 @@ class Metrics:
 
     def render(self) -> bytes:
         """The scrape. It may take tens of milliseconds: call it in a thread."""
-        source: Collector = MultiProcessCollector(None) if self._shared else self._registry
-        families = list(source.collect())
+        families = list(self._source.collect())
         return render_totals(families) + generate_latest(_Snapshot(families))
 
     def _find(self, model: str, provider: str) -> _Series:

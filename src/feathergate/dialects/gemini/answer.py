@@ -13,10 +13,10 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from feathergate.dialects.gemini.error import build_error
 from msgspec import Raw, UnsetType
 
 from feathergate.dialects.contract import Context
+from feathergate.dialects.gemini.error import build_error
 from feathergate.dialects.gemini.finish import BLOCKED, build_finish, name_reason
 from feathergate.dialects.gemini.grounding import build_annotations
 from feathergate.dialects.gemini.partial import PartialCall

@@ -8,7 +8,7 @@ unanswered call of its name. Source: reference/wire/gemini.md sections 2 and 3, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -43,8 +43,15 @@ class Call:
         self.where = ""
 
 
-def pair_calls(messages: Sequence[Message]) -> tuple[dict[int, list[Call]], set[int]]:
+class Paired(NamedTuple):
     """The calls of each message, by its index, with their results; and the indexes of results without a call."""
+
+    calls: dict[int, list[Call]]
+    orphans: set[int]
+
+
+def pair_calls(messages: Sequence[Message]) -> Paired:
+    """Raises `ClientError` for a call that is none."""
     calls: dict[int, list[Call]] = {}
     latest: dict[str | None, Call] = {}
     orphans: set[int] = set()
@@ -59,7 +66,7 @@ def pair_calls(messages: Sequence[Message]) -> tuple[dict[int, list[Call]], set[
                 orphans.add(index)
             else:
                 call.result, call.where = message, where
-    return calls, orphans
+    return Paired(calls, orphans)
 
 
 def build_call(call: Call, names: Mapping[str, str], capability: Capability) -> JsonObject:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from feathergate.capability import Capability
-from feathergate.dialects.gemini.call import Call, build_call, build_result, pair_calls
+from feathergate.dialects.gemini.call import Call, Paired, build_call, build_result
 from feathergate.dialects.gemini.loss import Losses
 from feathergate.dialects.gemini.media import build_media
 from feathergate.errors import ClientError
@@ -27,10 +27,10 @@ JsonObject = dict[str, Any]
 
 
 def build_contents(
-    messages: Sequence[Message], names: Mapping[str, str], capability: Capability, losses: Losses
+    messages: Sequence[Message], paired: Paired, names: Mapping[str, str], capability: Capability, losses: Losses
 ) -> tuple[JsonObject | None, list[JsonObject]]:
     """`systemInstruction`, if there is one, and `contents`, never empty. Raises `ClientError` naming the place."""
-    conversation = _Conversation(messages, names, capability)
+    conversation = _Conversation(paired.calls, names, capability)
     leading = True
     instruction: list[JsonObject] = []
     for index, message in enumerate(messages):
@@ -45,7 +45,7 @@ def build_contents(
             conversation.add_user(_user_parts(message, where, capability))
         elif message.role == "assistant":
             conversation.add_model(index, message)
-        elif index in conversation.orphans:
+        elif index in paired.orphans:
             conversation.add_user([_note("Result of a tool", part) for part in _text_parts(message, where)])
         else:
             conversation.close_model()
@@ -56,10 +56,10 @@ def build_contents(
 class _Conversation:
     """The contents as they grow. A model turn stays open until another speaks, and its results close it."""
 
-    def __init__(self, messages: Sequence[Message], names: Mapping[str, str], capability: Capability) -> None:
+    def __init__(self, calls: Mapping[int, Sequence[Call]], names: Mapping[str, str], capability: Capability) -> None:
+        self._calls = calls
         self._names = names
         self._capability = capability
-        self._calls, self.orphans = pair_calls(messages)
         self._contents: list[JsonObject] = []
         self._user: list[JsonObject] = []
         self._model: list[JsonObject] = []

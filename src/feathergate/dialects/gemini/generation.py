@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from feathergate.capability import Capability
+from feathergate.dialects.gemini.field import given
 from feathergate.dialects.gemini.loss import Losses
 from feathergate.dialects.gemini.schema import clean_schema
 from feathergate.dialects.gemini.thinking import build_thinking
 from feathergate.errors import ClientError
 from feathergate.wire.chat import ChatRequest
-from feathergate.wire.codec import decode_any, decode_response_format, is_null
+from feathergate.wire.codec import decode_any, decode_response_format
 
 _STOP_LIMIT = 5
 _CANDIDATE_LIMIT = 8
@@ -76,12 +77,13 @@ def _build_sampling(request: ChatRequest, capability: Capability, losses: Losses
 
 def _build_form(request: ChatRequest, capability: Capability) -> dict[str, Any]:
     """Structured output."""
-    if is_null(request.response_format):
+    raw = given(request.response_format)
+    if raw is None:
         return {}
-    form = decode_response_format(request.response_format)  # type: ignore[arg-type]  # is_null has ruled out UNSET
+    form = decode_response_format(raw)
     if form.type == "text":
         return {}
-    if request.tools and not capability.mixed_tools:
+    if (request.tools or request.functions) and not capability.mixed_tools:
         raise ClientError(
             "'response_format' and 'tools' cannot stand in one request to this model. Leave one of them out, or take "
             "a model of Gemini 3 or later.",
@@ -106,9 +108,10 @@ def _build_voice(request: ChatRequest, losses: Losses) -> dict[str, Any]:
             raise ClientError(message, param=where)
     if modalities and modalities != ["text"]:
         config["responseModalities"] = [_MODALITIES[modality] for modality in modalities]
-    if is_null(request.audio):
+    raw = given(request.audio)
+    if raw is None:
         return config
-    audio = decode_any(request.audio)  # type: ignore[arg-type]  # is_null has ruled out UNSET
+    audio = decode_any(raw)
     voice = audio.get("voice") if isinstance(audio, dict) else None
     voice = voice.get("id") if isinstance(voice, dict) else voice
     if not isinstance(voice, str):
@@ -124,6 +127,6 @@ def _build_thoughts(request: ChatRequest, capability: Capability, losses: Losses
         return {"thinkingConfig": thinking} if thinking is not None else {}
     if request.reasoning_effort not in (None, "none"):
         losses.drop("reasoning_effort")
-    if not is_null(request.thinking):
+    if given(request.thinking) is not None:
         losses.drop("thinking")
     return {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -83,7 +84,7 @@ def _parse_path(path: str) -> list[str | int]:
 def _put(root: dict[str, Any], steps: list[str | int], value: Any) -> None:
     """Text is added to text that is there; anything else is set. A list grows by one place at a time."""
     here: Any = root
-    for step, following in zip(steps, steps[1:], strict=False):
+    for step, following in pairwise(steps):
         here = _enter(here, step, [] if isinstance(following, int) else {})
     last: Any = steps[-1]
     old = _enter(here, last, "" if isinstance(value, str) else value)

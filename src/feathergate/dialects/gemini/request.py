@@ -54,9 +54,10 @@ def _build_body(
     capability = target.capability
     messages = decode_messages(request.messages)
     tools = read_tools(request)
-    calls, _ = pair_calls(messages)
-    names = pick_names([*(tool.name for tool in tools), *(call.name for made in calls.values() for call in made)])
-    instruction, contents = build_contents(messages, names, capability, losses)
+    paired = pair_calls(messages)
+    called = [call.name for calls in paired.calls.values() for call in calls]
+    names = pick_names([*(tool.name for tool in tools), *called])
+    instruction, contents = build_contents(messages, paired, names, capability, losses)
     body: dict[str, Any] = {"contents": contents}
     if instruction is not None:
         body["systemInstruction"] = instruction
@@ -70,7 +71,7 @@ def _build_body(
     body |= _build_tier(request, losses) | extensions
     _check_cached(body)
     context = Context(
-        model=target.model,
+        model=target.model.removeprefix("models/"),
         tool_names={ours: theirs for theirs, ours in names.items() if ours != theirs},
         custom_tools=frozenset(tool.name for tool in tools if isinstance(tool, CustomTool)),
         legacy_functions=request.functions is not None,

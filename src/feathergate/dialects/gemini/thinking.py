@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 import msgspec
+from msgspec import Raw
 
 from feathergate.capability import Capability
+from feathergate.dialects.gemini.field import given
 from feathergate.errors import ClientError
 from feathergate.wire.chat import ChatRequest, ReasoningEffort
-from feathergate.wire.codec import is_null
 
 _EFFORTS: tuple[str, ...] = get_args(ReasoningEffort)
 _BUDGETS = {"low": 1024, "medium": 8192, "high": 24_576}
@@ -29,7 +30,8 @@ _decode_thinking = msgspec.json.Decoder(_Thinking).decode
 
 def build_thinking(request: ChatRequest, capability: Capability) -> dict[str, Any] | None:
     """`thinkingConfig`; None where the request says nothing of thinking. `reasoning_effort` goes first."""
-    thinking = None if is_null(request.thinking) else _read_thinking(request)
+    raw = given(request.thinking)
+    thinking = None if raw is None else _read_thinking(raw)
     budget = thinking.budget_tokens if thinking and thinking.type == "enabled" else None
     effort: str | None = request.reasoning_effort
     if effort is None and thinking is not None:
@@ -44,9 +46,9 @@ def build_thinking(request: ChatRequest, capability: Capability) -> dict[str, An
     return shown | {"thinkingBudget": _pick_budget(effort, capability)}
 
 
-def _read_thinking(request: ChatRequest) -> _Thinking:
+def _read_thinking(raw: Raw) -> _Thinking:
     try:
-        return _decode_thinking(request.thinking)  # type: ignore[arg-type]  # is_null has ruled out UNSET
+        return _decode_thinking(raw)
     except (ValueError, RecursionError) as error:
         message = f'Invalid value for \'thinking\': {error}. Send {{"type": "enabled", "budget_tokens": 1024}}.'
         raise ClientError(message, param="thinking") from None

@@ -29,16 +29,20 @@ _TEXT_INPUT: Mapping[str, Any] = {
     "properties": {"input": {"type": "string"}},
     "required": ["input"],
 }
-_MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
+_MODES: Mapping[str, str] = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
 
 _decode_function = msgspec.json.Decoder(FunctionTool).decode
 _decode_function_call = msgspec.json.Decoder(str | NamedTool).decode
 
 
+Mode = Literal["none", "auto", "required"]
+_OPENAI_MODES: Mapping[str, Mode] = {"none": "none", "auto": "auto", "required": "required"}
+
+
 class Choice(NamedTuple):
     """`mode` is None where the request leaves it open; `names` (the client's) are None where all tools are meant."""
 
-    mode: Literal["none", "auto", "required"] | None = None
+    mode: Mode | None = None
     names: tuple[str, ...] | None = None
 
 
@@ -118,9 +122,9 @@ def _pick_tool(tool: Tool, index: int) -> FunctionTool | CustomTool:
 
 
 def _read_mode(mode: str, where: str) -> Choice:
-    if mode == "none" or mode == "auto" or mode == "required":
-        return Choice(mode)
-    raise ClientError(f"'{where}' is '{mode}'. Send none, auto, required, or a tool.", param=where)
+    if mode not in _OPENAI_MODES:
+        raise ClientError(f"'{where}' is '{mode}'. Send none, auto, required, or a tool.", param=where)
+    return Choice(_OPENAI_MODES[mode])
 
 
 def _read_object(choice: ToolChoice) -> Choice:
@@ -184,10 +188,10 @@ def _build_calling(
     if strict and not capability.strict_tools:
         losses.drop("tools.function.strict")
         strict = False
-    if choice.mode in (None, "auto"):
-        mode = "VALIDATED" if strict else choice.mode and "AUTO"
-        return {"mode": mode} if mode else {}
-    calling: dict[str, Any] = {"mode": _MODES[choice.mode or "auto"]}
+    mode = _MODES.get(choice.mode or "")
+    if strict and choice.mode in (None, "auto"):
+        mode = "VALIDATED"
+    calling: dict[str, Any] = {"mode": mode} if mode else {}
     if choice.mode == "required" and choice.names is not None:
         calling["allowedFunctionNames"] = [names.get(name, name) for name in choice.names]
     return calling

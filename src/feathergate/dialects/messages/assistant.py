@@ -8,7 +8,7 @@ sections 3 and 6.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,7 +18,6 @@ from feathergate.dialects.messages.part import Block, build_text
 from feathergate.errors import ClientError
 from feathergate.wire.chat import Message
 
-THINKING = ("thinking", "redacted_thinking")
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
@@ -59,16 +58,25 @@ def _read_arguments(text: str) -> Any:
     return Raw(text)
 
 
-def build_content(message: Message, words: Sequence[Block], calls: Mapping[str, Block]) -> list[Block]:
-    """The message's blocks. `words` are those of its content, `calls` its calls by the client's ids, in order."""
+def build_content(message: Message, words: Sequence[Block], call_ids: Collection[str]) -> list[Block]:
+    """The message's blocks but for its calls; `words` are those of its content.
+
+    Content as it came has its calls in it: they mark the places of the message's own, and go where it has none.
+    """
+    as_it_came = _content_as_it_came(message)
+    if as_it_came is None:
+        return [*_build_thinking(message), *(words or build_text(message.refusal))]
+    return [block for block in as_it_came if block.get("type") != "tool_use" or block.get("id") in call_ids]
+
+
+def place_calls(content: Sequence[Block], calls: Mapping[str, Block]) -> list[Block]:
+    """The calls in the places that the content has for them, and after it where it has none."""
     left = dict(calls)
-    content: list[Block] = []
-    for block in _content_as_it_came(message) or [*_build_thinking(message), *(words or build_text(message.refusal))]:
-        if block.get("type") != "tool_use":
-            content.append(block)
-        elif (call := left.pop(str(block.get("id")), None)) is not None:
-            content.append(call)
-    return [*content, *left.values()]
+    placed: list[Block] = []
+    for block in content:
+        call = left.pop(block["id"], None) if block.get("type") == "tool_use" else block
+        placed += [call] if call is not None else []
+    return [*placed, *left.values()]
 
 
 def _content_as_it_came(message: Message) -> list[Block] | None:

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from feathergate.capability import Capability
-from feathergate.dialects.messages.assistant import THINKING, build_content, read_calls
+from feathergate.dialects.messages.assistant import Call, build_content, place_calls, read_calls
 from feathergate.dialects.messages.loss import Losses
-from feathergate.dialects.messages.part import Block, build_marker, build_parts, with_marker
+from feathergate.dialects.messages.part import THINKING, Block, build_marker, build_parts, with_marker
 from feathergate.dialects.messages.tool import rename
 from feathergate.errors import ClientError
 from feathergate.wire.chat import Message
@@ -51,10 +51,17 @@ def build_history(
 
 
 def lacks_thinking(turns: Sequence[Block]) -> bool:
-    """Whether results are returned to a call that no thinking precedes, which thinking by budget refuses."""
-    if len(turns) < 2 or turns[-1]["content"][0]["type"] != "tool_result":
-        return False
-    return turns[-2]["content"][0]["type"] not in THINKING
+    """Whether the calls that await an answer came without any thinking, which a thinking budget refuses."""
+    in_loop = False
+    for turn in reversed(turns):
+        first = turn["content"][0]["type"]
+        if turn["role"] == "assistant" and first in THINKING:
+            return False
+        if turn["role"] == "user":
+            if first != "tool_result":
+                break
+            in_loop = True
+    return in_loop
 
 
 class _Turn:
@@ -122,25 +129,24 @@ class _Conversation:
         if message.audio is not None:
             self._losses.drop("messages.audio", f"messages[{index}].audio")
         calls = read_calls(message, index)
-        content = build_content(message, words, {})
+        content = build_content(message, words, {call.id for call in calls})
         if not content and not calls:
             return
         turn = self.turn("assistant")
-        built: dict[str, Block] = {}
-        for call in calls:
-            upstream = rename(call.id, self._ids, _ID_LIMIT)
-            self._ids.add(upstream)
-            self._calls.setdefault(call.key, []).append(upstream)
-            turn.calls.append(upstream)
-            name = self._names[call.name]
-            built[rename(call.id, built, _ID_LIMIT)] = {
-                "type": "tool_use",
-                "id": upstream,
-                "name": name,
-                "input": call.input,
-            }
-        content = build_content(message, words, built)
+        built = {upstream: self._build_call(call, upstream) for call in calls if (upstream := self._open_call(call))}
+        turn.calls += built
+        content = place_calls(content, built)
         turn.items.append((False, with_marker(content, build_marker(message.cache_control))))
+
+    def _open_call(self, call: Call) -> str:
+        """The call's id upstream: its own, unless Anthropic would refuse it or another call has it."""
+        upstream = rename(call.id, self._ids, _ID_LIMIT)
+        self._ids.add(upstream)
+        self._calls.setdefault(call.key, []).append(upstream)
+        return upstream
+
+    def _build_call(self, call: Call, upstream: str) -> Block:
+        return {"type": "tool_use", "id": upstream, "name": self._names[call.name], "input": call.input}
 
     def _add_result(self, message: Message, blocks: list[Block], where: str) -> None:
         """A second result of one call takes the place of the first; one without a call becomes words."""

@@ -18,6 +18,8 @@ from feathergate.wire.chat import Part
 
 Block = dict[str, Any]
 
+THINKING = ("thinking", "redacted_thinking")
+
 _IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _IMAGE_ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}
 # How the bytes of each kind begin, in base64: what they are counts, not what they were declared to be.
@@ -41,7 +43,9 @@ def build_parts(content: str | Sequence[Part] | None, where: str, losses: Losses
         build = _PARTS.get(part.type)
         if build is None:
             raise _refused(f"Anthropic takes no part of type '{part.type}'", "Send text, images or files", place)
-        blocks += with_marker(build(part, place, losses), build_marker(part.cache_control, part.prompt_cache_breakpoint))
+        blocks += with_marker(
+            build(part, place, losses), build_marker(part.cache_control, part.prompt_cache_breakpoint)
+        )
     return blocks
 
 
@@ -50,9 +54,7 @@ def build_text(text: str | None) -> list[Block]:
     return [{"type": "text", "text": text}] if text and not text.isspace() else []
 
 
-def build_marker(
-    cache_control: Mapping[str, Any] | None, breakpoint_: Mapping[str, Any] | None = None
-) -> Block | None:
+def build_marker(cache_control: Mapping[str, Any] | None, breakpoint_: Mapping[str, Any] | None = None) -> Block | None:
     """A cache breakpoint: Anthropic's own, or OpenAI's, whose times to live (30m, 12h) are nearest to 1h."""
     if cache_control is not None and cache_control.get("type") == "ephemeral":
         ttl = cache_control.get("ttl")
@@ -63,8 +65,10 @@ def build_marker(
 
 
 def with_marker(blocks: list[Block], marker: Block | None) -> list[Block]:
-    """The blocks with the breakpoint on the last of them."""
-    return [*blocks[:-1], {**blocks[-1], "cache_control": marker}] if blocks and marker else blocks
+    """The blocks with the breakpoint on the last of them; thinking cannot bear one."""
+    if not blocks or marker is None or blocks[-1].get("type") in THINKING:
+        return blocks
+    return [*blocks[:-1], {**blocks[-1], "cache_control": marker}]
 
 
 def _build_text_part(part: Part, where: str, losses: Losses) -> list[Block]:
@@ -127,9 +131,7 @@ def _build_data(data: str, filename: str | None, where: str) -> Block:
     elif kind == "text/plain":
         source = {"type": "text", "media_type": kind, "data": _decode_text(payload, where)}
     else:
-        raise _refused(
-            f"Anthropic takes no '{kind}'", "Send JPEG, PNG, GIF, WebP, PDF or plain text, in base64", where
-        )
+        raise _refused(f"Anthropic takes no '{kind}'", "Send JPEG, PNG, GIF, WebP, PDF or plain text, in base64", where)
     return {"type": "document", "source": source} | ({"title": filename} if filename else {})
 
 

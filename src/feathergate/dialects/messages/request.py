@@ -7,34 +7,29 @@ provider's caches and signatures are bound to them. Specification: reference/wir
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
-
-import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from typing import Any
 
 from feathergate.capability import Capability
 from feathergate.dialects.contract import Built, Context, Target
+from feathergate.dialects.messages.form import plan_form
 from feathergate.dialects.messages.history import History, build_history, lacks_thinking
-from feathergate.dialects.messages.loss import Losses
-from feathergate.dialects.messages.part import Block, build_marker
-from feathergate.dialects.messages.thinking import Thinking, plan_thinking
-from feathergate.dialects.messages.tool import (
-    Choice,
-    Wish,
-    build_choice,
-    build_known_tools,
-    build_tools,
-    map_names,
-    name_of,
-    read_choice,
+from feathergate.dialects.messages.knob import (
+    build_metadata,
+    build_sampling,
+    build_service_tier,
+    build_stop,
+    choose_max_tokens,
+    read_object,
 )
-from feathergate.dialects.schema import sanitise_for_messages
+from feathergate.dialects.messages.loss import Losses
+from feathergate.dialects.messages.part import build_marker
+from feathergate.dialects.messages.thinking import Thinking, plan_thinking
+from feathergate.dialects.messages.tool import Choice, build_choice
+from feathergate.dialects.messages.toolset import JSON_NAME, Toolset, plan_tools
 from feathergate.errors import ClientError
 from feathergate.wire import codec
-from feathergate.wire.chat import ChatRequest, FunctionTool, Message, ResponseFormat, Tool
+from feathergate.wire.chat import ChatRequest
 
 PATH = "/v1/messages"
 VERSION = "2023-06-01"
@@ -94,17 +89,8 @@ _NEUTRAL: Mapping[str, Any] = {
     "verbosity": "medium",
     "modalities": ["text"],
 }
-_SAMPLING_DEFAULT = 1.0
-_SERVICE_TIERS = {"auto": "auto", "default": "standard_only"}
-_MAX_TOKENS_UNKNOWN = 8_192
-_MAX_TOKENS_WHOLE = 21_333  # what a model can write within the ten minutes that a whole answer may take
 _MARKERS_LIMIT = 4
-_USER_LIMIT = 512
-_PERSONAL = re.compile(r"\S@\S+\.\S|^\+?[\d\s().-]{7,}$")
-_SEARCH_USES = {"low": 1, "medium": 5, "high": 10}
-_SEARCH_NAME = "web_search"
-_JSON_NAME = "json"
-_JSON_INSTRUCTION = "Answer with one JSON object and nothing else."
+_FILES_BETA = "files-api-2025-04-14"
 
 
 def build_request(request: ChatRequest, members: codec.Members, target: Target) -> Built:
@@ -115,3 +101,97 @@ def build_request(request: ChatRequest, members: codec.Members, target: Target) 
         return _build(request, members, target)
     except RecursionError:
         raise ClientError("The request is nested too deeply. Send fewer than 300 levels.") from None
+
+
+def _build(request: ChatRequest, members: codec.Members, target: Target) -> Built:
+    capability = target.capability
+    losses = Losses(target.strict)
+    _report_dropped(request, members, losses)
+    messages = codec.decode_messages(request.messages)
+    form = plan_form(request, capability)
+    tools = plan_tools(request, messages, form, capability, losses)
+    history = build_history(messages, tools.names, capability, losses)
+    max_tokens = choose_max_tokens(request, capability)
+    thinking = _plan_thinking(request, history, capability, max_tokens, losses)
+    choice = _plan_choice(tools, capability.forced_tools and not thinking.is_budgeted, losses)
+    instructions = [{"type": "text", "text": text} for text in (choice.instruction, form.instruction) if text]
+    output = {"effort": thinking.effort, "format": form.format}
+    body = {
+        "model": target.model,
+        "max_tokens": max_tokens,
+        "cache_control": build_marker(read_object(request.cache_control, "cache_control")),
+        "tools": tools.blocks,
+        "system": [*history.system, *instructions],
+        "messages": history.turns,
+        "tool_choice": choice.value,
+        "thinking": thinking.config,
+        "output_config": {name: value for name, value in output.items() if value is not None},
+        **build_sampling(request, capability, thinking, losses),
+        "stop_sequences": build_stop(request, losses),
+        "metadata": build_metadata(request),
+        "service_tier": build_service_tier(request, losses),
+        "stream": request.stream or None,
+    }
+    _keep_last_markers(body)
+    context = Context(
+        model=target.model,
+        tool_names={new: old for old, new in tools.names.items() if new != old},
+        custom_tools=tools.custom,
+        legacy_functions=bool(request.functions),
+        json_tool=JSON_NAME if form.schema is not None else None,
+    )
+    sent = {name: value for name, value in body.items() if value not in (None, [], {})}
+    return Built(PATH, codec.encode(sent), context, (("anthropic-version", VERSION), *_betas(history)), losses.names)
+
+
+def _plan_thinking(
+    request: ChatRequest, history: History, capability: Capability, max_tokens: int, losses: Losses
+) -> Thinking:
+    given = read_object(request.thinking, "thinking")
+    thinking = plan_thinking(given, request.reasoning_effort, capability, max_tokens, losses)
+    if thinking.is_budgeted and lacks_thinking(history.turns):
+        losses.drop("reasoning_effort" if given is None else "thinking")
+        return Thinking()
+    return thinking
+
+
+def _plan_choice(tools: Toolset, can_force: bool, losses: Losses) -> Choice:
+    if not tools.blocks:
+        return Choice()
+    return build_choice(tools.wish, tools.choosable, can_force=can_force, parallel=tools.parallel, losses=losses)
+
+
+# --- fields that go nowhere ---------------------------------------------------------------------------------------
+
+
+def _report_dropped(request: ChatRequest, members: codec.Members, losses: Losses) -> None:
+    for name, value in members.items():
+        if codec.is_null(value):
+            continue
+        known = name in ChatRequest.__struct_fields__
+        if not known or (name in DROPPED and not _is_neutral(name, getattr(request, name))):
+            losses.drop(name)
+
+
+def _is_neutral(name: str, value: Any) -> bool:
+    return name in _NEUTRAL and bool(value == _NEUTRAL[name])
+
+
+# --- the whole body -----------------------------------------------------------------------------------------------
+
+
+def _keep_last_markers(body: Mapping[str, Any]) -> None:
+    """Anthropic takes four cache breakpoints, the automatic one included; the last reach furthest."""
+    limit = _MARKERS_LIMIT - (body["cache_control"] is not None)
+    said = [block for turn in body["messages"] for block in turn["content"]]
+    marked = [block for block in (*body["tools"], *body["system"], *said) if "cache_control" in block]
+    for block in marked[: max(len(marked) - limit, 0)]:
+        del block["cache_control"]
+
+
+def _betas(history: History) -> list[tuple[str, str]]:
+    said = [block for turn in history.turns for block in turn["content"]]
+    nested = [part for block in said if isinstance(block.get("content"), list) for part in block["content"]]
+    sources = (block.get("source") for block in (*said, *nested))
+    uses_files = any(isinstance(source, dict) and source.get("type") == "file" for source in sources)
+    return [("anthropic-beta", _FILES_BETA)] if uses_files else []

@@ -59,9 +59,7 @@ def name_of(tool: Tool, where: str) -> str:
     return member.name
 
 
-def build_tools(
-    tools: Sequence[Tool], names: Mapping[str, str], capability: Capability, losses: Losses
-) -> list[Block]:
+def build_tools(tools: Sequence[Tool], names: Mapping[str, str], capability: Capability, losses: Losses) -> list[Block]:
     strict_left = _STRICT_LIMIT if capability.structured_output else 0
     built: list[Block] = []
     for index, tool in enumerate(tools):

@@ -1,0 +1,5 @@
+"""`python -m feathergate` is `feathergate`."""
+
+from feathergate.cli import main
+
+main()

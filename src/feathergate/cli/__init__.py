@@ -1,0 +1,67 @@
+"""The command `feathergate`: a verb a file, imported when it is used.
+
+`main` is the way in; a command line that begins with an option, and an empty one, serve. `docs/cli.md` is generated
+from what stands here. What a verb prints on stdout is its answer; everything else goes to stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+VERBS = {
+    "serve": "serve",
+    "check": "check",
+    "validate": "check",
+    "version": "version",
+}
+"""Each verb, and the module and function of this package that it is."""
+
+DEFAULT_VERB = "serve"
+_OWN_OPTIONS = ("--help", "-h", "--version")
+
+
+class Verbs(click.Group):
+    """A group that imports a verb when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        name = VERBS[cmd_name]
+        command: click.Command = getattr(import_module(f"{__name__}.{name}"), name)
+        return command
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        ctx.invoke(verbs.commands_by_name("version"))
+        ctx.exit()
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Say which.")
+def verbs() -> None:
+    """A light, faithful gateway for language models: OpenAI's API in front, every provider's own behind.
+
+    Without a verb, `serve`.
+    """
+
+
+def complete(arguments: Sequence[str]) -> list[str]:
+    """The command line with its verb: one that is empty or begins with an option means `serve`."""
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in _OWN_OPTIONS):
+        return [DEFAULT_VERB, *arguments]
+    return list(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line (`sys.argv`'s by default) and exit with its code; see `exit_code.py`."""
+    verbs.main(complete(sys.argv[1:] if arguments is None else arguments), prog_name="feathergate")
+    raise SystemExit(0)

@@ -1,0 +1,92 @@
+"""The knobs that Anthropic has too: each of them a number, a word or a list.
+
+Specification: reference/wire/anthropic.md section 3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Raw, UnsetType
+
+from feathergate.capability import Capability
+from feathergate.dialects.messages.loss import Losses
+from feathergate.dialects.messages.thinking import Thinking
+from feathergate.errors import ClientError
+from feathergate.wire import codec
+from feathergate.wire.chat import ChatRequest
+
+_SAMPLING_DEFAULT = 1.0
+_SERVICE_TIERS = {"auto": "auto", "default": "standard_only"}
+_MAX_TOKENS_UNKNOWN = 8_192
+_MAX_TOKENS_WHOLE = 21_333  # what a model can write within the ten minutes that a whole answer may take
+_USER_LIMIT = 512
+_PERSONAL = re.compile(r"\S@\S+\.\S|^\+?[\d\s().-]{7,}$")
+
+
+def read_object(value: Raw | UnsetType, name: str) -> dict[str, Any] | None:
+    """A member that is an object or absent; raises `ClientError` for anything else."""
+    if isinstance(value, UnsetType) or codec.is_null(value):
+        return None
+    try:
+        decoded = codec.decode_any(value)
+    except msgspec.DecodeError as error:
+        raise ClientError(f"Invalid value for '{name}': {error}.", param=name, code="invalid_value") from None
+    if not isinstance(decoded, dict):
+        raise ClientError(f"Invalid value for '{name}': expected an object.", param=name, code="invalid_value")
+    return decoded
+
+
+def choose_max_tokens(request: ChatRequest, capability: Capability) -> int:
+    """What was asked for, within what the model can do; all of that where nothing was asked for."""
+    limit = capability.max_output_tokens
+    asked = request.max_completion_tokens or request.max_tokens
+    if asked is not None:
+        return min(asked, limit) if limit is not None else asked
+    if limit is None:
+        return _MAX_TOKENS_UNKNOWN
+    return limit if request.stream else min(limit, _MAX_TOKENS_WHOLE)
+
+
+def build_sampling(
+    request: ChatRequest, capability: Capability, thinking: Thinking, losses: Losses
+) -> dict[str, float]:
+    """Of temperature and top_p what the family takes, temperature first; a default that is left out loses nothing."""
+    values = {"temperature": request.temperature, "top_p": request.top_p}
+    given = {name: value for name, value in values.items() if value is not None}
+    room = 0 if thinking.is_on else {"all": 2, "one_of": 1, "none": 0}[capability.sampling]
+    sent = dict(list(given.items())[:room])
+    for name in given:
+        if name not in sent and given[name] != _SAMPLING_DEFAULT:
+            losses.drop(name)
+    if "temperature" in sent:
+        sent["temperature"] = min(sent["temperature"], capability.max_temperature)
+    return sent
+
+
+def build_stop(request: ChatRequest, losses: Losses) -> list[str]:
+    """Anthropic refuses sequences of nothing but white space."""
+    stop = [request.stop] if isinstance(request.stop, str) else request.stop or []
+    kept = [sequence for sequence in stop if sequence.strip()]
+    if len(kept) < len(stop):
+        losses.drop("stop")
+    return kept
+
+
+def build_metadata(request: ChatRequest) -> dict[str, str]:
+    """The user's id; an address or a number of a person, which Anthropic refuses, as its SHA-256."""
+    user = request.safety_identifier or request.user
+    if not user:
+        return {}
+    if _PERSONAL.search(user) or len(user) > _USER_LIMIT:
+        user = hashlib.sha256(user.encode()).hexdigest()
+    return {"user_id": user}
+
+
+def build_service_tier(request: ChatRequest, losses: Losses) -> str | None:
+    if request.service_tier is not None and request.service_tier not in _SERVICE_TIERS:
+        losses.drop("service_tier")
+    return _SERVICE_TIERS.get(request.service_tier or "")

@@ -1,0 +1,243 @@
+"""The access log: one line a request, JSON for machines, short text for a terminal.
+
+The loop renders the line and appends it to a bounded queue; one daemon thread writes it out in batches. An output
+that is blocked, full or gone costs lines, never time: those that find the queue full, or that could not be
+written, are counted, and the count is logged once the output takes lines again. A line is at most `LINE_LIMIT_BYTES`
+long and written whole, so that workers can share one pipe.
+
+No prompt, completion or key is ever in it: `detail` is written only for faults whose text is ours, because the
+message of a client's or a provider's error may quote either. What a name must not do to a terminal is escaped.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from feathergate.observe.outcome import Outcome
+
+LINE_LIMIT_BYTES = 1024
+QUEUE_LIMIT_LINES = 8192
+GATHER_S = 0.02
+"""How long the thread waits for company before it writes: at most fifty writes a second while it can keep up."""
+RETRY_S = 0.5
+BATCH_LIMIT_BYTES = 4096
+"""PIPE_BUF: what a pipe takes in one piece, whoever else writes to it."""
+
+OUR_FAULTS = frozenset(
+    ("dns", "connect", "tls", "timeout_connect", "timeout_first_byte", "idle", "timeout_total", "reset", "truncated")
+)
+"""The faults whose `detail` the gateway has worded itself."""
+
+Line = TypeVar("Line", bound="AccessLine | LostLine")
+
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class AccessLine(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="event", tag="request"):
+    """One request as JSON. Absent members are empty, zero, false or unknown."""
+
+    time: datetime
+    status: int
+    duration_ms: float
+    request_id: str
+    model: str = ""
+    provider: str = ""
+    served_model: str = ""
+    stream: bool = False
+    first_content_ms: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    attempts: int = 0
+    error: str = ""
+    detail: str = ""
+    dropped: tuple[str, ...] = ()
+    client_request_id: str = ""
+
+
+class LostLine(msgspec.Struct, frozen=True, gc=False, tag_field="event", tag="access_log_lost"):
+    """Written once the output flows again."""
+
+    time: datetime
+    lines: int
+
+
+_encode = msgspec.json.Encoder().encode
+_CUTS = (160, 40, 10)
+"""Characters that a member may have when its line is too long, tried in this order."""
+
+
+class AccessLog:
+    """Writes to `fd`; `text` is the form, by default short text on a terminal and JSON elsewhere."""
+
+    def __init__(self, fd: int = 1, *, text: bool | None = None) -> None:
+        self._fd = fd
+        self._render = render_text if (os.isatty(fd) if text is None else text) else render_json
+        self._queue: deque[bytes] = deque()
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._overflowed = 0  # written by the loop only, the next three by the thread only
+        self._unwritten = 0
+        self._reported = 0
+        self._torn = False
+        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
+        self._thread.start()
+
+    def write(self, outcome: Outcome, wall_time_s: float) -> None:
+        """Queue the line of a request that ended at `wall_time_s` (seconds since 1970). Never blocks."""
+        if len(self._queue) >= QUEUE_LIMIT_LINES:
+            self._overflowed += 1
+            return
+        self._queue.append(self._render(build_line(outcome, wall_time_s)))
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """Write out what is queued, for `timeout_s` at most."""
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._wake.wait()
+            self._closing.wait(GATHER_S)
+            self._wake.clear()
+            self._drain()
+        self._drain()
+
+    def _drain(self) -> None:
+        """Write until nothing is left, or the output fails."""
+        while True:
+            lost = self._overflowed + self._unwritten - self._reported
+            if lost:
+                line = self._render(LostLine(datetime.now(UTC), lost))
+                if self._put(line) < len(line):
+                    return
+                self._reported += lost
+            batch = self._take_batch()
+            if not batch:
+                return
+            written = self._put(batch)
+            self._unwritten += batch.count(b"\n", written)
+
+    def _take_batch(self) -> bytes:
+        lines: list[bytes] = []
+        size = 0
+        while self._queue and size + len(self._queue[0]) <= BATCH_LIMIT_BYTES:
+            line = self._queue.popleft()
+            lines.append(line)
+            size += len(line)
+        return b"".join(lines)
+
+    def _put(self, data: bytes) -> int:
+        """How many bytes of `data` were written: all of them, or the output failed."""
+        if self._torn and not self._write(b"\n"):
+            return 0
+        written = self._write(data)
+        self._torn = 0 < written < len(data) and data[written - 1] != 0x0A
+        return written
+
+    def _write(self, data: bytes) -> int:
+        done = 0
+        while done < len(data):
+            try:
+                done += os.write(self._fd, data[done:])
+            except BlockingIOError:  # a full pipe that somebody has made non-blocking
+                if self._closing.wait(GATHER_S):
+                    break
+            except OSError:
+                self._closing.wait(RETRY_S)
+                break
+        return done
+
+
+def build_line(outcome: Outcome, wall_time_s: float) -> AccessLine:
+    usage, first = outcome.usage, outcome.first_content
+    return AccessLine(
+        time=datetime.fromtimestamp(wall_time_s, UTC),
+        status=outcome.status,
+        duration_ms=round((outcome.ended - outcome.started) * 1000, 2),
+        request_id=outcome.request_id,
+        model=outcome.model,
+        provider=outcome.provider,
+        served_model=outcome.served_model,
+        stream=outcome.stream,
+        first_content_ms=None if first is None else round((first - outcome.started) * 1000, 2),
+        prompt_tokens=None if usage is None else usage.prompt_tokens,
+        completion_tokens=None if usage is None else usage.completion_tokens,
+        attempts=outcome.attempts,
+        error=outcome.error,
+        detail=outcome.detail if outcome.error in OUR_FAULTS else "",
+        dropped=outcome.dropped,
+        client_request_id=outcome.client_request_id,
+    )
+
+
+def render_json(line: AccessLine | LostLine) -> bytes:
+    """One line of JSON with its line end, `LINE_LIMIT_BYTES` at most."""
+    try:
+        data = _encode(line)
+    except UnicodeEncodeError:
+        data = b""
+    if data and len(data) < LINE_LIMIT_BYTES and data.isascii() and b"\x7f" not in data:
+        return data + b"\n"
+    for cut in _CUTS:
+        data = _encode(_tame(line, cut))
+        if len(data) < LINE_LIMIT_BYTES:
+            break
+    return data + b"\n"
+
+
+def render_text(line: AccessLine | LostLine) -> bytes:
+    """One line for human eyes, with its line end, `LINE_LIMIT_BYTES` at most; the time is local."""
+    clock = line.time.astimezone().strftime("%H:%M:%S")
+    if isinstance(line, LostLine):
+        return f"{clock}  access log: {line.lines} lines lost while the output was blocked\n".encode()
+    text = ""
+    for cut in _CUTS:
+        text = "  ".join((clock, *_columns(_tame(line, cut))))
+        if len(text.encode()) < LINE_LIMIT_BYTES:
+            break
+    return text.encode() + b"\n"
+
+
+def _columns(line: AccessLine) -> list[str]:
+    target = "/".join(filter(None, (line.provider, line.served_model)))
+    columns = (
+        str(line.status),
+        f"{line.model or '-'} → {target}" if target else line.model or "-",
+        _seconds(line.duration_ms),
+        f"first {_seconds(line.first_content_ms)}" if line.first_content_ms is not None else "",
+        f"{line.prompt_tokens}/{line.completion_tokens} tok" if line.prompt_tokens is not None else "",
+        f"{line.attempts} attempts" if line.attempts > 1 else "",
+        f"{line.error}: {line.detail}" if line.detail else line.error,
+        f"dropped {','.join(line.dropped)}" if line.dropped else "",
+        line.request_id,
+    )
+    return [column for column in columns if column]
+
+
+def _seconds(milliseconds: float) -> str:
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
+def _tame(line: Line, cut: int) -> Line:
+    """The same line with every text cut and without anything that could steer a terminal."""
+    tamed: dict[str, Any] = {name: _tame_value(value, cut) for name, value in msgspec.structs.asdict(line).items()}
+    return msgspec.structs.replace(line, **tamed)
+
+
+def _tame_value(value: object, cut: int) -> object:
+    if isinstance(value, str):
+        text = value if len(value) <= cut else value[:cut] + "…"
+        return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+    if isinstance(value, tuple):
+        return tuple(_tame_value(item, cut) for item in value[: cut // 10])
+    return value
