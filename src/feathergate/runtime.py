@@ -207,7 +207,7 @@ def _find_transport(
 ) -> tuple[Transport, str]:
     """The way to the deployment's host, shared by all that go there, and the base's path."""
     if provider.transport == "mock":
-        return MockTransport(shared.loop, template=params.mock_response), ""
+        return MockTransport(template=params.mock_response), ""
     base = parse_base(params.api_base or provider.api_base, provider)
     origin = Origin(base.tls, base.host, base.port)
     proxy = _pick_proxy(origin, config.server, shared.environ)

@@ -46,6 +46,22 @@ async def test_thousands_of_pipelined_requests_answered_at_once_need_no_stack() 
         assert [(await client.answer()).body for _ in range(5000)] == [b"GET /%d " % n for n in range(5000)]
 
 
+async def test_flood_of_small_requests_leaves_the_loop_to_others() -> None:
+    served: list[str] = []
+
+    def remember(request: Request, responder: Responder) -> None:
+        served.append(request.path)
+        echo(request, responder)
+
+    async with serve(remember) as serving:
+        await serving.connect()
+        await until(lambda: serving.server.connections == 1)
+        connection = open_connection(serving)
+        connection.data_received(build_request("/x") * 5000)
+        assert 0 < len(served) < 1000
+        await until(lambda: len(served) == 5000)
+
+
 async def test_reading_stops_when_enough_requests_wait() -> None:
     held = Held()
     async with serve(held, pipeline_depth=4) as serving:
@@ -182,6 +198,15 @@ async def test_connection_above_the_limit_is_refused_with_503() -> None:
         first, second = await serving.connect(), await serving.connect()
         seen = await second.answer()
         assert (seen.status, await second.rest()) == (503, b"")
+        assert (await first.ask(build_request())).status == 200
+
+
+async def test_connections_far_above_the_limit_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feathergate.http.connection._EXPLAINED_REFUSALS", 1)
+    async with serve(echo, connections=1) as serving:
+        first, second, third = [await serving.connect() for _ in range(3)]
+        assert (await second.answer()).status == 503
+        assert await third.rest() == b""
         assert (await first.ask(build_request())).status == 200
 
 

@@ -7,11 +7,17 @@ from what stands here. What a verb prints on stdout is its answer; everything el
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
 import click
+
+from feathergate import __version__
+
+BEGAN = time.monotonic()
+"""When this process began to be the command, in seconds of the monotonic clock."""
 
 VERBS = {
     "serve": "serve",
@@ -39,14 +45,8 @@ class Verbs(click.Group):
         return command
 
 
-def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        ctx.invoke(verbs.commands_by_name("version"))
-        ctx.exit()
-
-
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Say which.")
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def verbs() -> None:
     """A light, faithful gateway for language models: OpenAI's API in front, every provider's own behind.
 
@@ -64,4 +64,3 @@ def complete(arguments: Sequence[str]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line (`sys.argv`'s by default) and exit with its code; see `exit_code.py`."""
     verbs.main(complete(sys.argv[1:] if arguments is None else arguments), prog_name="feathergate")
-    raise SystemExit(0)

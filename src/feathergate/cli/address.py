@@ -56,9 +56,7 @@ def open_socket(address: Address) -> socket.socket:
     """A socket that listens on `address`; clients wait in its queue until somebody accepts. Raises `OSError`."""
     family, host = _resolve(address)
     both_families = host == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server(
-        (host, address.port), family=family, backlog=BACKLOG, dualstack_ipv6=both_families
-    )
+    return socket.create_server((host, address.port), family=family, backlog=BACKLOG, dualstack_ipv6=both_families)
 
 
 def explain_failure(address: Address, error: OSError) -> str:

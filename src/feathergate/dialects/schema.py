@@ -44,7 +44,7 @@ def sanitise_for_messages(schema: Mapping[str, Any]) -> Schema:
         else:
             moved.append(f"{keyword}: {encode(value).decode()}")
     if "enum" in clean and not _agrees(clean):
-        del clean["type"]
+        clean.pop("type", None)
     if "object" in _types(clean) or "properties" in clean:
         if schema.get("additionalProperties"):
             moved.append(f"additionalProperties: {encode(schema['additionalProperties']).decode()}")
@@ -138,12 +138,13 @@ def _members(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _types(schema: Mapping[str, Any]) -> list[str | None]:
+def _types(schema: Mapping[str, Any]) -> list[str]:
     given = schema.get("type")
-    return [name for name in given if isinstance(name, str)] if isinstance(given, list) else [given]
+    names = given if isinstance(given, list) else [given]
+    return [name for name in names if isinstance(name, str)]
 
 
 def _agrees(schema: Mapping[str, Any]) -> bool:
     """Whether every value of the enum has one of the types given, if any is."""
     types = _types(schema)
-    return types == [None] or all(set(_JSON_TYPES[type(value)]) & set(types) for value in schema["enum"])
+    return not types or all(set(_JSON_TYPES[type(value)]) & set(types) for value in schema["enum"])

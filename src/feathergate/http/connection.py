@@ -76,6 +76,7 @@ class Connection(asyncio.Protocol):
         "_reading_paused",
         "_service",
         "_transport",
+        "_turn_due",
         "_unread",
         "_unsent_bytes",
         "deadline",
@@ -88,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._service = service
         self._answer: Answer | None = None
         self._advancing = False
+        self._turn_due = False
         self._closing = False
         self.deadline = NEVER
         # The time for the first head counts from the accept.
@@ -200,28 +202,39 @@ class Connection(asyncio.Protocol):
     # Requests in, answers out.
 
     def _advance(self) -> None:
-        """Do all that can be done now: hand out waiting requests, parse unread input, set the deadline.
+        """Do what can be done now: hand out waiting requests, parse unread input, set the deadline.
 
-        A handler may answer at once, which comes back here: the flag turns that into a turn of the loop.
+        A handler may answer at once, which comes back here: the flag turns that into a turn of `_dispatch_ready`.
+        Only one slice is parsed in one turn of the event loop, so that a flood of small requests cannot hold it.
         """
         if self._advancing:
             return
         self._advancing = True
-        reader = self._reader
-        while True:
-            while reader.ready and self._answer is None and not self._paused and not self._closing:
-                self._dispatch(reader.take())
-            if reader.phase == OVER:
-                self._unread = _NO_INPUT
-            if not self._unread or self._is_ahead():
-                break
+        self._dispatch_ready()
+        if self._unread and not self._is_ahead():
             piece, self._unread = self._unread[:_SLICE_BYTES], self._unread[_SLICE_BYTES:]
-            reader.feed(piece)
+            self._reader.feed(piece)
+            self._dispatch_ready()
         self._advancing = False
-        if not self._closing and not self._transport.is_closing():
-            self._pace_reading()
-            if self._answer is None and not self._paused:
-                self._await_input()
+        if self._reader.phase == OVER:
+            self._unread = _NO_INPUT
+        if self._closing or self._transport.is_closing():
+            return
+        if self._unread and not self._turn_due and not self._is_ahead():
+            self._turn_due = True
+            asyncio.get_running_loop().call_soon(self._take_turn)
+        self._pace_reading()
+        if self._answer is None and not self._paused:
+            self._await_input()
+
+    def _take_turn(self) -> None:
+        self._turn_due = False
+        self._advance()
+
+    def _dispatch_ready(self) -> None:
+        ready = self._reader.ready
+        while ready and self._answer is None and not self._paused and not self._closing:
+            self._dispatch(self._reader.take())
 
     def _dispatch(self, incoming: Incoming) -> None:
         self._awaited = _NOTHING

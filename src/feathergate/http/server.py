@@ -99,8 +99,6 @@ async def _bind(host: str, port: int) -> socket.socket:
 
 def _prepare(sock: socket.socket, limits: ServerLimits) -> None:
     """Set what accepted sockets inherit; asyncio itself forgets TCP_NODELAY on sockets made elsewhere."""
-    if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (

@@ -1,7 +1,8 @@
 """Tokens as Gemini counts them, told as OpenAI tells them.
 
-Every event of a stream counts from the start, and the early ones only in part, so the largest of each number is
-kept and nothing is added up. Source: reference/wire/gemini.md section 5, "Usage".
+Every event of a stream counts from the start, so nothing is added up: the last counts. Its numbers need not be the
+largest, for the steps between a model's searches are counted anew. An event without a total is only a part, and
+changes only what it names. Source: reference/wire/gemini.md section 5, "Usage".
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ class UsageCounter:
             usage.thoughts_token_count or 0,
             usage.total_token_count or 0,
         )
-        self._counts = counts if self._counts is None else tuple(map(max, self._counts, counts))
+        if self._counts is None or usage.total_token_count:
+            self._counts = counts
+        else:
+            self._counts = tuple(new or old for new, old in zip(counts, self._counts, strict=True))
         self._prompt_details = usage.prompt_tokens_details or self._prompt_details
         self._candidates_details = usage.candidates_tokens_details or self._candidates_details
         if usage.service_tier is not None:

@@ -108,28 +108,40 @@ def as_object_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """
     whole = {name: value for name, value in schema.items() if name not in _UNIONS and name != "type"}
     properties: dict[str, Any] = {}
-    required = [name for name in schema.get("required") or () if isinstance(name, str)]
+    required = _strings(schema.get("required"))
     for union in _UNIONS:
-        branches = [_resolve(branch, schema) for branch in schema.get(union) or () if isinstance(branch, dict)]
+        branches = [_resolve(branch, schema) for branch in _objects(schema.get(union))]
+        needs = [_strings(branch.get("required")) for branch in branches]
         for branch in branches:
-            properties |= branch.get("properties") or {}
-        needs = [branch.get("required") or [] for branch in branches]
+            properties |= _members(branch.get("properties"))
         if union == "allOf":
             required += [name for need in needs for name in need]
         elif needs:
             required += [name for name in needs[0] if all(name in need for need in needs)]
-    properties |= schema.get("properties") or {}
+    whole["properties"] = properties | _members(schema.get("properties"))
     if required:
         whole["required"] = list(dict.fromkeys(required))
-    return {"type": schema.get("type") or "object", "properties": properties} | whole | {"properties": properties}
+    return {"type": schema.get("type") or "object", **whole}
 
 
 def _resolve(branch: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
     """A branch that is a local reference, as what it refers to."""
     _, _, path = str(branch.get("$ref", "")).partition("#/")
     place, _, name = path.partition("/")
-    found = (root.get(place) or {}).get(name) if place in ("$defs", "definitions") else None
+    found = _members(root.get(place)).get(name) if place in ("$defs", "definitions") else None
     return found if isinstance(found, dict) else branch
+
+
+def _members(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _strings(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 # --- choice -------------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def _build_search(options: Mapping[str, Any]) -> Block:
     """Anthropic's own search, in the version that the model calls without a program between."""
     tool: Block = {"type": "web_search_20250305", "name": _SEARCH_NAME}
     size, location = options.get("search_context_size"), options.get("user_location")
-    if size in _SEARCH_USES:
+    if isinstance(size, str) and size in _SEARCH_USES:
         tool["max_uses"] = _SEARCH_USES[size]
     place = location.get("approximate") if isinstance(location, dict) else None
     if isinstance(place, dict):

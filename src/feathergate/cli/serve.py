@@ -1,0 +1,186 @@
+"""`feathergate serve`: read the configuration, take the address, start one worker or a supervisor of many.
+
+Everything that can be wrong is found before anything is served, and is told in words that mend it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from feathergate.cli import BEGAN
+from feathergate.cli.address import (
+    DEFAULT,
+    Address,
+    explain_failure,
+    is_loopback,
+    open_socket,
+    parse_address,
+)
+from feathergate.cli.exit_code import EndError, ExitCode
+from feathergate.cli.log import configure_logging
+from feathergate.cli.source import read_configuration, render_config_error
+from feathergate.config.schema import Config
+from feathergate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from feathergate.server.workers import Cradle
+
+_log = logging.getLogger("feathergate.config")
+_LEVELS = {"warning": logging.WARNING, "info": logging.INFO}
+_WORKER_LIMIT = 1024
+
+
+class AddressType(click.ParamType[Address]):
+    name = "HOST:PORT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        if isinstance(value, Address):
+            return value
+        try:
+            return parse_address(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class WorkersType(click.ParamType[int]):
+    name = "N|auto"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if value == "auto":
+            from feathergate.server.workers import count_cores
+
+            return count_cores()
+        text = str(value)
+        if not (text.isascii() and text.isdecimal() and 0 < int(text[:9]) <= _WORKER_LIMIT):
+            self.fail(f"'{text}' is neither a number from 1 to {_WORKER_LIMIT} nor auto", param, ctx)
+        return int(text)
+
+
+@click.command()
+@click.option(
+    "--config",
+    "-c",
+    "file",
+    metavar="FILE",
+    envvar=["FEATHERGATE_CONFIG", "CONFIG_FILE_PATH"],
+    show_envvar=True,
+    help="The configuration. Without it feathergate.yaml or config.yaml in this folder, else the environment's keys.",
+)
+@click.option(
+    "--bind",
+    type=AddressType(),
+    default=str(DEFAULT),
+    envvar="FEATHERGATE_BIND",
+    show_default=True,
+    show_envvar=True,
+    help="Where to listen: an IP address or localhost, and a port; port 0 picks a free one.",
+)
+@click.option("--host", metavar="HOST", help="In place of the host in --bind.")
+@click.option("--port", "-p", type=click.IntRange(0, 65535), help="In place of the port in --bind.")
+@click.option(
+    "--workers",
+    "--num_workers",
+    type=WorkersType(),
+    default="1",
+    envvar="FEATHERGATE_WORKERS",
+    show_default=True,
+    show_envvar=True,
+    help="How many processes serve; auto is one for each core.",
+)
+@click.option(
+    "--no-auth",
+    is_flag=True,
+    help="Listen on an address that others can reach although there is no master key. One that is set still counts.",
+)
+@click.option("--debug", is_flag=True, help="Log more.")
+def serve(
+    file: str | None, bind: Address, host: str | None, port: int | None, workers: int, no_auth: bool, debug: bool
+) -> None:
+    """Serve OpenAI's API.
+
+    SIGTERM and SIGINT let requests under way finish, for as long as server_settings.drain_timeout_s says; a
+    second one ends at once.
+    """
+    address = Address(bind.host if host is None else host, bind.port if port is None else port)
+    configure_logging(debug=debug)
+    try:
+        config = read_configuration(file)
+        sock = _listen(address, config, no_auth)
+        for notice in config.notices:
+            _log.log(_LEVELS[notice.level], "%s", notice)
+        exit_code = _run(config, sock, address, workers)
+    except ConfigError as error:
+        raise EndError(f"{render_config_error(error)}\n\nnothing was started", ExitCode.REFUSED) from None
+    sys.exit(exit_code)
+
+
+def _listen(address: Address, config: Config, no_auth: bool) -> socket.socket:
+    try:
+        if not (no_auth or config.general.master_key or is_loopback(address)):
+            raise EndError(_refuse_exposure(address), ExitCode.REFUSED)
+        return open_socket(address)
+    except OSError as error:
+        raise EndError(explain_failure(address, error), ExitCode.FAILED) from None
+
+
+def _refuse_exposure(address: Address) -> str:
+    return (
+        f"refusing to listen on {address}, which others can reach, without a master key\n"
+        '  fix:  export FEATHERGATE_MASTER_KEY="sk-$(openssl rand -hex 32)"\n'
+        f"  or:   feathergate serve --bind {address} --no-auth"
+    )
+
+
+def _run(config: Config, sock: socket.socket, address: Address, workers: int) -> int:
+    on_ready = partial(_announce, config, address._replace(port=sock.getsockname()[1]), workers)
+    if workers == 1:
+        _work(config, sock, on_ready)
+        return ExitCode.DONE
+    from feathergate.server.workers import run_workers
+
+    return run_workers(workers, partial(_live, config, sock), on_ready)
+
+
+def _work(config: Config, sock: socket.socket, on_ready: Callable[[], None]) -> None:
+    """The one worker, in this process."""
+    from feathergate.server.process import run_worker
+
+    run_worker(config, sock, on_ready)
+
+
+def _live(config: Config, sock: socket.socket, cradle: Cradle) -> int:
+    """One worker of many, in a process of its own: the supervisor alone hears SIGINT, and tells it by SIGTERM."""
+    from feathergate.server.process import run_worker
+
+    try:
+        run_worker(config, sock, cradle.on_ready, stop_signals=(signal.SIGTERM,), lifeline=cradle.lifeline)
+    except ConfigError as error:
+        click.echo(render_config_error(error), err=True)
+        return ExitCode.REFUSED
+    return ExitCode.DONE
+
+
+def _announce(config: Config, address: Address, workers: int) -> None:
+    """Say that all is ready: to a person, or to a program."""
+    from feathergate.cli.banner import build_started, render_banner, render_json
+
+    started = build_started(config, address, workers, round((time.monotonic() - BEGAN) * 1000))
+    if sys.stdout.isatty():
+        plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        text = render_banner(started, color=not plain)
+    else:
+        text = render_json(started)
+    try:
+        click.echo(text)
+    except OSError:  # nobody reads stdout, which is no reason not to serve
+        return
