@@ -72,9 +72,9 @@ def test_quota_by_the_day_is_not_tried_again() -> None:
 
 
 def test_quota_by_the_minute_is_tried_again() -> None:
-    error = failure(429, {"violations": [{"quotaId": "GenerateRequestsPerMinutePerProject"}]})
-    assert (error.code, error.retryable) == ("rate_limit_exceeded", True) or error.code == "W"
-    assert error.retryable
+    details = {"violations": [{"quotaId": "GenerateRequestsPerMinutePerProject"}]}
+    error = failure(429, details, word="RESOURCE_EXHAUSTED")
+    assert (error.code, error.retryable) == ("rate_limit_exceeded", True)
 
 
 @pytest.mark.parametrize(

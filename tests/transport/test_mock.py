@@ -10,6 +10,7 @@ import pytest
 
 from feathergate.errors import ClientError, DeadlineError, NotFoundError, UpstreamError
 from feathergate.http.contract import find_header
+from feathergate.transport import mock
 from feathergate.transport.contract import Headers, Timeouts, UpstreamRequest
 from feathergate.transport.mock import BEHAVIOURS, MockPlan, MockTransport, parse_mock_model
 from feathergate.wire.sse import SseReader
@@ -335,6 +336,11 @@ async def test_malformed_request_is_answered_as_openai_does(body: bytes) -> None
     assert sink.json["error"].keys() == {"message", "type", "param", "code"}
 
 
+async def test_answer_that_would_grow_out_of_hand_is_refused() -> None:
+    sink = await ask("echo", n=128, messages=[{"role": "user", "content": "x" * 200_000}])
+    assert (sink.status, sink.json["error"]["param"]) == (400, "n")
+
+
 async def test_unknown_model_is_404_with_the_nearest_name() -> None:
     sink = await ask("ehco")
     assert (sink.status, sink.json["error"]["code"]) == (404, "model_not_found")
@@ -410,7 +416,7 @@ def test_slow_is_a_paced_echo() -> None:
 
 @pytest.mark.parametrize("name", BEHAVIOURS)
 def test_every_behaviour_stands_in_the_documentation(name: str) -> None:
-    assert f"mock/{name}" in (MockTransport.__module__ and str(__import__(MockTransport.__module__, fromlist="_").__doc__))
+    assert f"mock/{name}" in str(mock.__doc__)
 
 
 @pytest.mark.parametrize(
@@ -422,6 +428,8 @@ def test_every_behaviour_stands_in_the_documentation(name: str) -> None:
         ("echo?latency_ms=nan", "wrong value"),
         ("echo?latency_ms=-1", "wrong value"),
         ("error?status=200", "wrong value"),
+        ("cut?after=" + "9" * 30, "wrong value"),
+        ("x" * 100_000, "characters at most"),
         ("echo?latency_ms", "NAME=VALUE"),
         ("echo?" + "&".join(["chunk_ms=1"] * 99), "NAME=VALUE"),
     ],
@@ -435,4 +443,4 @@ def test_wrong_knob_is_named(name: str, words: str) -> None:
 
 def test_unknown_name_is_not_found() -> None:
     with pytest.raises(NotFoundError):
-        parse_mock_model("x" * 100_000)
+        parse_mock_model("ehco")

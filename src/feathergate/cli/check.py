@@ -9,7 +9,7 @@ import asyncio
 
 import click
 
-from feathergate.cli.exit_code import EndError, ExitCode
+from feathergate.cli.exit_code import FailedError
 from feathergate.cli.source import read_configuration, render_config_error
 from feathergate.config.schema import Config
 from feathergate.errors import ConfigError
@@ -27,7 +27,7 @@ def check(file: str | None) -> None:
         config = read_configuration(file)
         _compile(config)
     except ConfigError as error:
-        raise EndError(render_config_error(error), ExitCode.FAILED) from None
+        raise FailedError(render_config_error(error)) from None
     for notice in config.notices:
         click.echo(str(notice))
     count = len(config.models)

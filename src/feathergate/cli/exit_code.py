@@ -26,9 +26,13 @@ MEANINGS = {
 class EndError(click.ClickException):
     """Ends the command with words on stderr, which say what is wrong and how to mend it."""
 
-    def __init__(self, message: str, exit_code: ExitCode) -> None:
-        super().__init__(message)
-        self.exit_code = int(exit_code)
-
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(self.message, file=file, err=file is None)
+
+
+class FailedError(EndError):
+    exit_code = ExitCode.FAILED
+
+
+class RefusedError(EndError):
+    exit_code = ExitCode.REFUSED

@@ -26,7 +26,7 @@ from feathergate.cli.address import (
     open_socket,
     parse_address,
 )
-from feathergate.cli.exit_code import EndError, ExitCode
+from feathergate.cli.exit_code import ExitCode, FailedError, RefusedError
 from feathergate.cli.log import configure_logging
 from feathergate.cli.source import read_configuration, render_config_error
 from feathergate.config.schema import Config
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("feathergate.config")
 _LEVELS = {"warning": logging.WARNING, "info": logging.INFO}
 _WORKER_LIMIT = 1024
+_NOTHING_STARTED = "nothing was started: "
+_STDOUT, _STDERR = 1, 2
 
 
 class AddressType(click.ParamType[Address]):
@@ -91,6 +93,7 @@ class WorkersType(click.ParamType[int]):
     "--workers",
     "--num_workers",
     type=WorkersType(),
+    metavar="N|auto",
     default="1",
     envvar="FEATHERGATE_WORKERS",
     show_default=True,
@@ -111,6 +114,7 @@ def serve(
     SIGTERM and SIGINT let requests under way finish, for as long as server_settings.drain_timeout_s says; a
     second one ends at once.
     """
+    _hold_standard_streams()
     address = Address(bind.host if host is None else host, bind.port if port is None else port)
     configure_logging(debug=debug)
     try:
@@ -120,17 +124,17 @@ def serve(
             _log.log(_LEVELS[notice.level], "%s", notice)
         exit_code = _run(config, sock, address, workers)
     except ConfigError as error:
-        raise EndError(f"{render_config_error(error)}\n\nnothing was started", ExitCode.REFUSED) from None
+        raise RefusedError(_NOTHING_STARTED + render_config_error(error)) from None
     sys.exit(exit_code)
 
 
 def _listen(address: Address, config: Config, no_auth: bool) -> socket.socket:
     try:
         if not (no_auth or config.general.master_key or is_loopback(address)):
-            raise EndError(_refuse_exposure(address), ExitCode.REFUSED)
+            raise RefusedError(_refuse_exposure(address))
         return open_socket(address)
     except OSError as error:
-        raise EndError(explain_failure(address, error), ExitCode.FAILED) from None
+        raise FailedError(explain_failure(address, error)) from None
 
 
 def _refuse_exposure(address: Address) -> str:
@@ -165,7 +169,7 @@ def _live(config: Config, sock: socket.socket, cradle: Cradle) -> int:
     try:
         run_worker(config, sock, cradle.on_ready, stop_signals=(signal.SIGTERM,), lifeline=cradle.lifeline)
     except ConfigError as error:
-        click.echo(render_config_error(error), err=True)
+        click.echo(_NOTHING_STARTED + render_config_error(error), err=True)
         return ExitCode.REFUSED
     return ExitCode.DONE
 
@@ -175,12 +179,19 @@ def _announce(config: Config, address: Address, workers: int) -> None:
     from feathergate.cli.banner import build_started, render_banner, render_json
 
     started = build_started(config, address, workers, round((time.monotonic() - BEGAN) * 1000))
-    if sys.stdout.isatty():
+    if os.isatty(_STDOUT):
         plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
         text = render_banner(started, color=not plain)
     else:
         text = render_json(started)
     try:
-        click.echo(text)
+        os.write(_STDOUT, f"{text}\n".encode("utf-8", "backslashreplace"))
     except OSError:  # nobody reads stdout, which is no reason not to serve
         return
+
+
+def _hold_standard_streams() -> None:
+    """Where a caller has closed stdin, stdout or stderr, put the null device there before a socket gets its number."""
+    while (held := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(held, True)
+    os.close(held)

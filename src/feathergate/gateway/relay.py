@@ -64,6 +64,7 @@ class Relay:
         self._body = bytearray()
         self._held: list[bytes] = []
         self._wrote = 0.0
+        self._paused = False
         limit = ticker.now() + COMMIT_LIMIT_S if pipe is not None else NEVER
         self._commit_deadline = limit
         self.deadline = min(limit, total_deadline)
@@ -167,8 +168,9 @@ class Relay:
                 cancel=True,
             )
         elif self._responder is not None:
-            if now - self._wrote >= KEEP_ALIVE_S:
+            if not self._paused:
                 self._write(KEEP_ALIVE)
+            self._wrote = now
             self._move_deadline()
         else:
             self._commit_deadline = NEVER
@@ -266,9 +268,11 @@ class Relay:
         responder.end()
 
     def _pause(self) -> None:
+        self._paused = True
         if self._call is not None:
             self._call.pause()
 
     def _resume(self) -> None:
+        self._paused = False
         if self._call is not None:
             self._call.resume()

@@ -11,9 +11,11 @@ message of a client's or a provider's error may quote either. What a name must n
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import threading
+import time
 from collections import deque
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -86,6 +88,7 @@ class AccessLog:
         self._unwritten = 0
         self._reported = 0
         self._torn = False
+        self._give_up_at = math.inf
         self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
         self._thread.start()
 
@@ -100,6 +103,7 @@ class AccessLog:
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Write out what is queued, for `timeout_s` at most."""
+        self._give_up_at = time.monotonic() + timeout_s
         self._closing.set()
         self._wake.set()
         self._thread.join(timeout_s)
@@ -150,8 +154,9 @@ class AccessLog:
             try:
                 done += os.write(self._fd, data[done:])
             except BlockingIOError:  # a full pipe that somebody has made non-blocking
-                if self._closing.wait(GATHER_S):
+                if time.monotonic() >= self._give_up_at:
                     break
+                time.sleep(GATHER_S)
             except OSError:
                 self._closing.wait(RETRY_S)
                 break

@@ -16,13 +16,12 @@ import os
 import select
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-_log = logging.getLogger("feathergate.workers")
+logger = logging.getLogger("feathergate.workers")
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SIGNALS = (*_STOP_SIGNALS, signal.SIGCHLD)
@@ -119,13 +118,13 @@ class Supervisor:
         now = time.monotonic()
         for moment in [moment for moment in self._due if moment <= now]:
             self._due.remove(moment)
-            self._born[self._fork()] = now
+            pid = self._fork()
+            self._born[pid] = now
+            logger.debug("worker %d started", pid)
 
     def _fork(self) -> int:
         """Signals wait meanwhile: a child must not take the parent's for its own."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        sys.stdout.flush()
-        sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
             self._live()
@@ -145,10 +144,8 @@ class Supervisor:
                 os.close(end)
             exit_code = self._work(Cradle(self._report_ready, self._lifeline))
         except Exception:
-            _log.exception("worker %d failed", os.getpid())
+            logger.exception("worker %d failed", os.getpid())
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
             os._exit(exit_code)
 
     def _report_ready(self) -> None:
@@ -194,7 +191,7 @@ class Supervisor:
             return
         self._quick_deaths = self._quick_deaths + 1 if age_s < _YOUNG_S else 0
         pause_s = pause_before_restart(self._quick_deaths)
-        _log.error("worker %d died (%s); another starts in %.2f s", pid, _describe(exit_code), pause_s)
+        logger.error("worker %d died (%s); another starts in %.2f s", pid, _describe(exit_code), pause_s)
         self._due.append(time.monotonic() + pause_s)
 
 

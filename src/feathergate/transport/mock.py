@@ -9,7 +9,7 @@ What it does stands in the model's name: a behaviour, then knobs as in a URL's q
     mock/echo                                  the text of the last user message, word by word
     mock/echo?latency_ms=200&chunk_ms=20       after 200 ms, then a word every 20 ms
     mock/echo?finish=length                    with another finish reason: length, content_filter
-    mock/template?text=You+said:+{user}        a fixed text; {user} is the last user message
+    mock/template?text=You+said:+{user}        a fixed text; the first {user} is the last message
     mock/slow                                  an echo with latency_ms=1000 and chunk_ms=100
     mock/tools                                 calls the first tool, with arguments made from its schema, and
                                                answers with text once the tool's result is the last message
@@ -75,10 +75,10 @@ class MockPlan(msgspec.Struct, frozen=True, kw_only=True):
     calls: Annotated[int, Meta(ge=1, le=64)] = 1
     args: str = ""
     status: Annotated[int, Meta(ge=400, le=599)] = 500
-    retry_after_s: Annotated[int, Meta(ge=0)] | None = msgspec.field(name="retry_after", default=None)
+    retry_after_s: Annotated[int, Meta(ge=0, le=1_000_000)] | None = msgspec.field(name="retry_after", default=None)
     code: str | None = None
     message: str | None = None
-    after: Annotated[int, Meta(ge=0)] = 0
+    after: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
 
 
 class Behaviour(NamedTuple):
@@ -89,6 +89,7 @@ class Behaviour(NamedTuple):
     preset: tuple[tuple[str, str], ...] = ()
 
 
+NAME_LIMIT = 4096
 PACE = ("latency_ms", "chunk_ms")
 BEHAVIOURS = {
     "echo": Behaviour("echo", ("finish",)),
@@ -140,6 +141,8 @@ _SSE: Headers = ((b"content-type", b"text/event-stream; charset=utf-8"),)
 
 def parse_mock_model(name: str) -> MockPlan:
     """The plan that a model's name spells, `mock/` taken off. Raises `ClientError` with the nearest name."""
+    if len(name) > NAME_LIMIT:
+        raise ClientError(f"A mock's name has {NAME_LIMIT} characters at most.", param="model")
     word, _, query = name.partition("?")
     behaviour = BEHAVIOURS.get(word)
     if behaviour is None:
@@ -159,7 +162,8 @@ def parse_mock_model(name: str) -> MockPlan:
     try:
         return msgspec.convert({"kind": behaviour.kind, **dict(behaviour.preset), **knobs}, MockPlan, strict=False)
     except msgspec.ValidationError as error:
-        raise ClientError(f"A knob of 'mock/{word}' has a wrong value: {error}.", param="model") from None
+        reason = str(error).replace("`", "'")
+        raise ClientError(f"A knob of 'mock/{word}' has a wrong value: {reason}.", param="model") from None
 
 
 def parse_mock_response(text: str) -> MockPlan:
@@ -168,7 +172,7 @@ def parse_mock_response(text: str) -> MockPlan:
 
 
 def _nearest(word: str, names: Iterable[str]) -> str:
-    near = get_close_matches(word[:64], names, n=1)
+    near = get_close_matches(word, names, n=1)
     return f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(names)}"
 
 
@@ -326,7 +330,8 @@ class MockTransport:
 class _MockCall:
     """One script under way: a step at a time from the loop, each within the request's deadlines.
 
-    As on the network, `first_byte_s` bounds the wait for the head, `idle_s` each later one, `total_s` all of them.
+    As on the network, `first_byte_s` bounds the wait for the head, `idle_s` each later one, `total_s` all of them;
+    while the call is paused they rest.
     """
 
     def __init__(self, script: Iterator[Step], sink: UpstreamSink, timeouts: Timeouts) -> None:

@@ -27,6 +27,9 @@ from feathergate.wire.codec import (
 )
 from feathergate.wire.sse import encode_event
 
+ANSWER_LIMIT = 16 * 1024**2
+"""Characters in all choices together."""
+
 _PIECE = re.compile(r"\S{1,16}\s?|\s+")
 _PAYLOAD = {"function": "arguments", "custom": "input"}
 
@@ -34,9 +37,9 @@ _PAYLOAD = {"function": "arguments", "custom": "input"}
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What shapes an answer beside the request itself.
 
-    `template` is said whatever is asked, `{user}` in it being the last user message; without one the mock echoes,
-    unless a tool or a format is asked for. `call_tools` makes it call `calls` tools, the one called `tool` or
-    (`""`) one after the other, until a tool's result is the last message; `args` are their arguments, if set.
+    `template` is said whatever is asked, the first `{user}` in it being the last user message. Without one the mock
+    echoes, unless a tool or a format is asked for. `call_tools` makes it call `calls` tools, the one called `tool`
+    or (`""`) one after the other, until a tool's result is the last message; `args` are their arguments, if set.
     """
 
     template: str | None = None
@@ -69,9 +72,12 @@ def build_answer(wish: Wish, request: ChatRequest, number: int, created: int) ->
         for position, tool in enumerate(_pick_tools(wish, request, messages))
     ]
     text = "" if calls else _build_text(wish, request, messages)
+    spoken = [text, *(part for call in calls for part in _spoken(call))]
     choices = request.n or 1
+    if sum(map(len, spoken)) * choices > ANSWER_LIMIT:
+        raise ClientError(f"The mock says {ANSWER_LIMIT} characters at most. Send less, or lower 'n'.", param="n")
     prompt_tokens = count_tokens("".join(map(_text_of, messages)))
-    completion_tokens = count_tokens(text + "".join("".join(_spoken(call)) for call in calls)) * choices
+    completion_tokens = count_tokens("".join(spoken)) * choices
     options = request.stream_options
     return Answer(
         id=f"chatcmpl-mock-{number}",
@@ -172,7 +178,7 @@ def _text_of(message: Message) -> str:
 def _build_text(wish: Wish, request: ChatRequest, messages: list[Message]) -> str:
     said = next((_text_of(message) for message in reversed(messages) if message.role == "user"), "")
     if wish.template is not None:
-        return wish.template.replace("{user}", said)
+        return wish.template.replace("{user}", said, 1)
     raw_format = _given(request.response_format)
     wanted = decode_response_format(raw_format) if raw_format is not None else None
     if wanted is None or wanted.type == "text":

@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+_ABSENT = Raw()  # false in a test
+
 
 class OutputTokensDetails(msgspec.Struct, frozen=True, gc=False):
     thinking_tokens: int | None = None
@@ -62,7 +64,7 @@ class Block(msgspec.Struct, frozen=True):
     data: str = ""
     id: str = ""
     name: str = ""
-    input: Raw | None = None
+    input: Raw = _ABSENT
 
 
 class BlockType(msgspec.Struct, frozen=True, gc=False):
@@ -85,7 +87,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     partial_json: str = ""
     thinking: str = ""
     signature: str = ""
-    citation: Raw | None = None
+    citation: Raw = _ABSENT
     stop_reason: str | None = None
     stop_details: StopDetails | None = None
 
@@ -93,7 +95,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
 class StreamEvent(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
     delta: Delta | None = None
-    content_block: Raw | None = None
+    content_block: Raw = _ABSENT
     message: Message | None = None
     usage: Usage | None = None
     error: ProviderError | None = None

@@ -71,10 +71,11 @@ class _Conversation:
         self._user += parts
 
     def add_model(self, index: int, message: Message) -> None:
-        self._close_user()
         calls = [(call, self._build_call(call)) for call in self._calls.get(index, ())]
         parts = _server_parts(message) + _text_parts(message, f"messages[{index}]")
         self._sign_text(message, parts, has_calls=bool(calls))
+        if parts or calls:
+            self._close_user()
         self._model += [*parts, *(part for _, part in calls)]
         self._open += calls
 

@@ -214,17 +214,19 @@ class AnswerReader:
         return read(self, block, delta) if read is not None else ()
 
     def _read_arguments(self, block: OpenBlock, delta: wire.Delta) -> Sequence[Event]:
-        block.pieces.append(delta.partial_json)
-        if block.custom or not delta.partial_json:
+        text = delta.partial_json
+        if not text:
             return ()
-        return (ToolArgs(self._tools - 1, delta.partial_json),)
+        block.pieces.append(text)
+        return () if block.custom else (ToolArgs(self._tools - 1, text),)
 
     def _read_input(self, block: OpenBlock, delta: wire.Delta) -> Sequence[Event]:
         block.pieces.append(delta.partial_json)
         return ()
 
     def _read_json(self, block: OpenBlock, delta: wire.Delta) -> Sequence[Event]:
-        block.pieces.append(delta.partial_json)
+        if delta.partial_json:
+            block.pieces.append(delta.partial_json)
         return self._say(delta.partial_json)
 
     def _read_thinking(self, block: OpenBlock, delta: wire.Delta) -> Sequence[Event]:
@@ -236,7 +238,7 @@ class AnswerReader:
         return (Signature(delta.signature, self._thoughts - 1),) if delta.signature else ()
 
     def _read_citation(self, block: OpenBlock, delta: wire.Delta) -> Sequence[Event]:
-        if delta.citation is not None:
+        if delta.citation:
             block.citations.append(delta.citation)
         return ()
 

@@ -39,7 +39,7 @@ class OpenBlock:
 
     def input_text(self) -> str:
         """A call's arguments as JSON text; no text at all means none."""
-        return "".join(self.pieces) or (self.block.input and _plain(self.block.input)) or "{}"
+        return "".join(self.pieces) or _plain(self.block.input) or "{}"
 
 
 def _choose_mode(kind: str) -> Mode:

@@ -60,7 +60,7 @@ class MessagesStreamDecoder:
         return self._reader.start(event.message)
 
     def _open(self, event: StreamEvent) -> Sequence[Event]:
-        if event.content_block is None or not self._reader.started:
+        if not event.content_block or not self._reader.started:
             raise build_protocol_error("event")
         return self._reader.open(event.content_block)
 

@@ -1,0 +1,200 @@
+"""The metrics: exact totals, bounded labels, one answer for all workers, and the page that describes them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from feathergate.observe.metrics import DECLARATIONS, Metrics
+from feathergate.observe.outcome import Outcome
+from feathergate.wire.chat import CompletionTokensDetails, PromptTokensDetails, Usage
+
+DOCS = Path(__file__).parents[2] / "docs"
+USAGE = Usage(
+    10, 20, 30, PromptTokensDetails(cached_tokens=4), CompletionTokensDetails(reasoning_tokens=5, audio_tokens=9)
+)
+
+
+def build_outcome(**fields: Any) -> Outcome:
+    known = {"request_id": "r", "started": 1.0, "ended": 1.3, "model": "fast", "provider": "openai", "status": 200}
+    return Outcome(**{**known, **fields})
+
+
+def scrape(metrics: Metrics) -> dict[str, float]:
+    """Every sample under its name and labels."""
+    lines = metrics.render().decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+
+def totals(metrics: Metrics) -> list[float]:
+    samples = scrape(metrics)
+    return [samples[f"feathergate_requests_{name}"] for name in ("total", "successful", "failed")]
+
+
+def labels_of(metrics: Metrics, name: str) -> set[str]:
+    return {label for sample in scrape(metrics) for label in re.findall(rf'{name}="(.*?)"', sample)}
+
+
+# --- the three plain counters -----------------------------------------------------------------------------------
+
+
+def test_totals_stand_there_from_the_start_in_their_exact_form() -> None:
+    lines = Metrics(["fast"]).render().decode().splitlines()
+    for name in ("feathergate_requests_total", "feathergate_requests_successful", "feathergate_requests_failed"):
+        at = lines.index(f"# TYPE {name} counter")
+        assert lines[at - 1].startswith(f"# HELP {name} ")
+        assert lines[at + 1] == f"{name} 0"
+
+
+def test_totals_count_good_and_bad_as_integers() -> None:
+    metrics = Metrics(["fast"])
+    for status in (200, 200, 302, 400, 429, 502, 777):
+        metrics.observe(build_outcome(status=status, model="unknown" if status == 400 else "fast"))
+    assert totals(metrics) == [7, 3, 4]
+    assert b"\nfeathergate_requests_total 7\n" in metrics.render()
+
+
+def test_client_that_left_counts_as_neither() -> None:
+    metrics = Metrics(["fast"])
+    metrics.observe(build_outcome(status=499, usage=USAGE))
+    samples = scrape(metrics)
+    assert totals(metrics) == [0, 0, 0]
+    assert samples['feathergate_client_disconnects_total{model="fast",provider="openai"}'] == 1
+    assert samples['feathergate_request_duration_seconds_count{model="fast",provider="openai"}'] == 0
+    assert samples['feathergate_tokens_total{kind="prompt",model="fast",provider="openai"}'] == 10
+
+
+# --- by model and provider --------------------------------------------------------------------------------------
+
+
+def test_outcome_shows_in_every_metric_it_concerns() -> None:
+    metrics = Metrics(["fast"])
+    metrics.observe(
+        build_outcome(
+            stream=True, first_content=1.06, usage=USAGE, dropped=("seed", "tools[0].strict"), status=502, error="idle"
+        )
+    )
+    samples = scrape(metrics)
+    of = 'model="fast",provider="openai"'
+    assert samples[f'feathergate_model_requests_total{{{of},status="502"}}'] == 1
+    assert samples[f'feathergate_failures_total{{fault="idle",{of}}}'] == 1
+    assert samples[f'feathergate_request_duration_seconds_bucket{{le="0.25",{of}}}'] == 0
+    assert samples[f'feathergate_request_duration_seconds_bucket{{le="0.5",{of}}}'] == 1
+    assert samples[f'feathergate_first_token_seconds_bucket{{le="0.1",{of}}}'] == 1
+    tokens = {"prompt": 10, "completion": 20, "cached": 4, "reasoning": 5}
+    assert {kind: samples[f'feathergate_tokens_total{{kind="{kind}",{of}}}'] for kind in tokens} == tokens
+    assert samples[f'feathergate_dropped_fields_total{{field="seed",{of}}}'] == 1
+    assert samples[f'feathergate_dropped_fields_total{{field="tools",{of}}}'] == 1
+
+
+def test_open_streams_rise_and_fall() -> None:
+    metrics = Metrics(["fast"])
+    for _ in range(3):
+        metrics.stream_opened("fast", "openai")
+    metrics.stream_closed("fast", "openai")
+    assert scrape(metrics)['feathergate_streams_open{model="fast",provider="openai"}'] == 2
+
+
+def test_no_created_samples() -> None:
+    metrics = Metrics(["fast"])
+    metrics.observe(build_outcome())
+    assert b"_created" not in metrics.render()
+
+
+# --- bounds -----------------------------------------------------------------------------------------------------
+
+
+def test_labels_stay_bounded_whatever_comes() -> None:
+    metrics = Metrics(["fast", "openai/*"])
+    for number in range(500):
+        word = f"x{number}"
+        metrics.observe(build_outcome(model=word, provider=word, error=word, status=400 + number, dropped=(word,)))
+        metrics.observe(build_outcome(model=f"openai/{word}"))
+    assert labels_of(metrics, "model") == {"other", "openai/*"}
+    assert labels_of(metrics, "fault") == {"other"}
+    assert labels_of(metrics, "field") == {"other"}
+    assert len(labels_of(metrics, "provider")) <= 102
+    assert len(labels_of(metrics, "status")) < 70
+
+
+@pytest.mark.parametrize(
+    ("model", "label"),
+    [
+        ("fast", "fast"),
+        ("openai/*", "openai/*"),
+        ("openai/gpt-5", "openai/*"),
+        ("openai/o3/mini", "openai/o3/*"),
+        ("openai/" + "x" * 300, "other"),
+        ("", "other"),
+        ("fast\nfeathergate_requests_total 9", "other"),
+    ],
+)
+def test_model_is_folded_to_its_configured_name(model: str, label: str) -> None:
+    metrics = Metrics(["fast", "openai/*", "openai/o3/*"])
+    metrics.observe(build_outcome(model=model))
+    assert labels_of(metrics, "model") == {label}
+
+
+def test_reload_brings_names_and_loses_none() -> None:
+    metrics = Metrics(["fast"])
+    metrics.allow(["slow"])
+    for model in ("fast", "slow"):
+        metrics.observe(build_outcome(model=model))
+    assert labels_of(metrics, "model") == {"fast", "slow"}
+
+
+# --- workers ----------------------------------------------------------------------------------------------------
+
+WORKER = """
+import os, sys
+from feathergate.observe.metrics import Metrics, forget_worker
+from feathergate.observe.outcome import Outcome
+metrics = Metrics(["fast"])
+for status in map(int, sys.argv[1].split(",")):
+    metrics.observe(Outcome("r", 1.0, model="fast", provider="openai", status=status, ended=2.0))
+metrics.stream_opened("fast", "openai")
+if sys.argv[2] == "dies":
+    forget_worker(os.getpid())
+sys.stdout.buffer.write(metrics.render())
+"""
+
+
+def run_worker(folder: Path, statuses: str, end: str) -> list[str]:
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    command = [sys.executable, "-c", WORKER, statuses, end]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+def test_every_worker_answers_for_all(tmp_path: Path) -> None:
+    run_worker(tmp_path, "200,200,500", "dies")
+    lines = run_worker(tmp_path, "200,499", "lives")
+    for sample in ("requests_total 4", "requests_successful 3", "requests_failed 1"):
+        assert f"feathergate_{sample}" in lines
+    assert 'feathergate_streams_open{model="fast",provider="openai"} 1.0' in lines
+    assert 'feathergate_request_duration_seconds_count{model="fast",provider="openai"} 4.0' in lines
+
+
+# --- the page ---------------------------------------------------------------------------------------------------
+
+
+def test_every_declaration_is_scraped_under_its_name() -> None:
+    metrics = Metrics(["fast"])
+    text = metrics.render().decode()
+    for item in DECLARATIONS:
+        assert f"# HELP {item.name} {item.help}\n# TYPE {item.name} {item.type}\n" in text
+
+
+def test_page_says_what_the_declarations_say() -> None:
+    spec = importlib.util.spec_from_file_location("metrics_page", DOCS / "generators" / "metrics.py")
+    assert spec is not None
+    assert spec.loader is not None
+    page = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(page)
+    assert (DOCS / "metrics.md").read_text(encoding="utf-8") == page.render()
