@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,16 @@ def read_line_from_terminal(folder: Path, environ: dict[str, str]) -> str:
         os.close(terminal)
 
 
+@contextmanager
+def asking_for(gateway: Gateway, model: str) -> Iterator[None]:
+    """A chat request has been sent, and nobody reads the answer."""
+    body = json.dumps({**HELLO, "model": model}).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body)
+    with socket.create_connection(("127.0.0.1", gateway.started["port"])) as client:
+        client.sendall(head + body)
+        yield
+
+
 # Serving.
 
 
@@ -63,10 +74,10 @@ def test_serve_without_a_key_answers_a_chat(gateway: Gateway) -> None:
 
 
 def test_start_is_one_line_of_json(gateway: Gateway) -> None:
-    started = gateway.started
+    started = dict(gateway.started)
+    assert started.pop("port") > 0
     assert 0 < started.pop("ready_ms") < PATIENCE_S * 1000
-    assert started.pop("port") > 0 and started.setdefault("port", 0) == 0 or started
-    assert {name: started[name] for name in ("event", "address", "models", "auth", "config", "version", "workers")} == {
+    assert started == {
         "event": "started",
         "address": "127.0.0.1",
         "models": ["mock/echo"],
@@ -121,7 +132,7 @@ def test_serve_without_a_key_is_reached_where_no_auth_says_so(tmp_path: Path) ->
 # What cannot be started.
 
 
-def test_busy_port_is_one_line_with_the_remedy(tmp_path: Path, gateway: Gateway) -> None:
+def test_busy_port_is_one_line_with_the_remedy(tmp_path: Path) -> None:
     began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run("--port", str(taken.getsockname()[1]), cwd=tmp_path)
@@ -213,11 +224,7 @@ def test_signal_lets_a_request_finish(tmp_path: Path) -> None:
 
 def test_second_signal_ends_at_once(tmp_path: Path) -> None:
     write(tmp_path, MOCK)
-    with serving(cwd=tmp_path) as gateway, socket.create_connection(("127.0.0.1", gateway.started["port"])) as client:
-        body = json.dumps({**HELLO, "model": "mock/stall"}).encode()
-        client.sendall(
-            b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body) + body
-        )
+    with serving(cwd=tmp_path) as gateway, asking_for(gateway, "mock/stall"):
         time.sleep(0.15)
         gateway.process.terminate()
         with pytest.raises(subprocess.TimeoutExpired):
@@ -227,10 +234,6 @@ def test_second_signal_ends_at_once(tmp_path: Path) -> None:
 
 def test_drain_ends_when_its_time_is_over(tmp_path: Path) -> None:
     write(tmp_path, MOCK + "server_settings: {drain_timeout_s: 0.1}\n")
-    with serving(cwd=tmp_path) as gateway, socket.create_connection(("127.0.0.1", gateway.started["port"])) as client:
-        body = json.dumps({**HELLO, "model": "mock/stall"}).encode()
-        client.sendall(
-            b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body) + body
-        )
+    with serving(cwd=tmp_path) as gateway, asking_for(gateway, "mock/stall"):
         time.sleep(0.15)
         assert gateway.end() == 0

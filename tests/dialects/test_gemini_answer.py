@@ -124,6 +124,11 @@ def test_parts_of_the_providers_own_tools_are_kept_for_the_next_turn() -> None:
     assert only(Extra, events).value == {"google": {"parts": [code, result]}}
 
 
+def test_part_of_text_and_call_is_both() -> None:
+    events = read(answer({"text": "a", **call("f")}))
+    assert [type(event) for event in events[1:4]] == [Text, ToolStarted, ToolArgs]
+
+
 def test_image_is_a_data_url_and_sound_is_audio() -> None:
     image = {"inlineData": {"mimeType": "image/png", "data": "AA=="}}
     sound = {"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "BB=="}}

@@ -17,13 +17,13 @@ def model(text: str | None = None, *calls: dict[str, Any], **members: Any) -> di
     return {"role": "assistant", "content": text, **({"tool_calls": list(calls)} if calls else {}), **members}
 
 
-def call(id: str = "c1", name: str = "f", arguments: str = "{}", signature: str | None = None) -> dict[str, Any]:  # noqa: A002
+def call(call_id: str = "c1", name: str = "f", arguments: str = "{}", signature: str | None = None) -> dict[str, Any]:
     extra = {"extra_content": {"google": {"thought_signature": signature}}} if signature else {}
-    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}, **extra}
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}, **extra}
 
 
-def result(id: str = "c1", content: Any = "ok") -> dict[str, Any]:  # noqa: A002
-    return {"role": "tool", "tool_call_id": id, "content": content}
+def result(call_id: str = "c1", content: Any = "ok") -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": call_id, "content": content}
 
 
 def text(*texts: str, role: str = "user") -> dict[str, Any]:
@@ -74,6 +74,12 @@ def test_consecutive_messages_of_a_role_are_one_content() -> None:
 
 def test_empty_text_makes_no_part_and_an_empty_turn_no_content() -> None:
     assert contents(user("a"), model(""), user("b")) == [text("a", "b")]
+
+
+def test_empty_or_repeated_messages_do_not_split_a_turn() -> None:
+    assert contents(user("a"), model("b"), user(""), model("c"))[1:] == [text("b", "c", role="model")]
+    history = [user("a"), model(None, call()), result(), model("b"), result(), model("c")]
+    assert contents(*history)[3:] == [text("b", "c", role="model")]
 
 
 def test_refusal_is_text() -> None:

@@ -180,6 +180,12 @@ def test_knobs_are_renamed(members: dict[str, Any], expected: dict[str, Any]) ->
     assert config(**members) == expected
 
 
+def test_description_of_a_form_is_told_in_its_schema() -> None:
+    form = {"name": "n", "description": "d", "schema": SCHEMA}
+    built = config(response_format={"type": "json_schema", "json_schema": form})
+    assert built["responseJsonSchema"] == {"description": "d", **SCHEMA}
+
+
 def test_spoken_answer_names_its_voice() -> None:
     built = build(modalities=["text", "audio"], audio={"voice": "Kore", "format": "wav"})
     assert json.loads(built.body)["generationConfig"] == {

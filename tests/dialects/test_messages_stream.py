@@ -31,7 +31,7 @@ STARTED = Started("msg_1", "claude-x")
 FINISHED = Finished("stop", native="end_turn")
 
 
-def block(kind: str, *deltas: dict[str, Any], **members: Any) -> list[dict[str, Any]]:
+def block(kind: str, /, *deltas: dict[str, Any], **members: Any) -> list[dict[str, Any]]:
     start = {"type": "content_block_start", "index": 0, "content_block": {"type": kind, **members}}
     pieces = [{"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas]
     return [start, *pieces, {"type": "content_block_stop", "index": 0}]
@@ -96,16 +96,14 @@ def test_stream_of_the_json_tool_is_text() -> None:
 
 
 def test_stream_keeps_what_the_providers_tools_did_for_the_next_turn() -> None:
-    found = {"type": "web_search_tool_result", "tool_use_id": "toolu_1", "content": [{"encrypted_content": "x"}]}
-    events = read(
-        START,
-        *tool('{"q"', ":1}", kind="server_tool_use"),
-        *block(**{"kind": "web_search_tool_result"} | {name: value for name, value in found.items() if name != "type"}),
-        *text("a", "b"),
-        *END,
-    )
-    asked = {"type": "server_tool_use", "id": "toolu_1", "name": "f", "input": {"q": 1}}
-    content = [asked, found, {"type": "text", "text": "ab"}]
+    found = {"tool_use_id": "toolu_1", "content": [{"encrypted_content": "x"}]}
+    asked = tool('{"q"', ":1}", kind="server_tool_use")
+    events = read(START, *asked, *block("web_search_tool_result", **found), *text("a", "b"), *END)
+    content = [
+        {"type": "server_tool_use", "id": "toolu_1", "name": "f", "input": {"q": 1}},
+        {"type": "web_search_tool_result", **found},
+        {"type": "text", "text": "ab"},
+    ]
     assert [event for event in events if isinstance(event, Extra)] == [Extra({"anthropic": {"content": content}})]
 
 

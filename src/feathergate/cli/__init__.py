@@ -45,8 +45,8 @@ class Verbs(click.Group):
         return command
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.group("feathergate", cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="feathergate", message="%(prog)s %(version)s")
 def verbs() -> None:
     """A light, faithful gateway for language models: OpenAI's API in front, every provider's own behind.
 

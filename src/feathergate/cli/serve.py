@@ -88,7 +88,7 @@ class WorkersType(click.ParamType[int]):
     help="Where to listen: an IP address or localhost, and a port; port 0 picks a free one.",
 )
 @click.option("--host", metavar="HOST", help="In place of the host in --bind.")
-@click.option("--port", "-p", type=click.IntRange(0, 65535), help="In place of the port in --bind.")
+@click.option("--port", "-p", metavar="PORT", type=click.IntRange(0, 65535), help="In place of the port in --bind.")
 @click.option(
     "--workers",
     "--num_workers",

@@ -39,9 +39,8 @@ class Attempt(NamedTuple):
     dropped: tuple[str, ...]
 
 
-def start_attempt(runtime: Runtime, deployment: Deployment, asked: Asked) -> Attempt:
-    """Send it. Raises `ClientError` where the dialect cannot carry the request."""
-    built = build_attempt(deployment, asked)
+def start_attempt(runtime: Runtime, deployment: Deployment, asked: Asked, built: Built) -> Attempt:
+    """Send what `build_attempt` has made of the request."""
     server = runtime.config.server
     dialect = deployment.provider.dialect
     reading = Reading(
@@ -55,7 +54,10 @@ def start_attempt(runtime: Runtime, deployment: Deployment, asked: Asked) -> Att
 
 
 def build_attempt(deployment: Deployment, asked: Asked) -> Built:
-    """The upstream request; what the configuration adds is added here, the client's word winning over defaults."""
+    """The upstream request; what the configuration adds is added here, the client's word winning over defaults.
+
+    Pure, so that a large request may be built in a thread. Raises `ClientError` for what cannot be carried.
+    """
     request, members = asked.request, asked.members
     if deployment.defaults or deployment.overrides:
         members = {**deployment.defaults, **members, **deployment.overrides}

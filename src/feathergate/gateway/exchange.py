@@ -8,11 +8,16 @@ issue "Calm when providers fail", and this is where they belong.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
+from feathergate.dialects.contract import Built
 from feathergate.dialects.render import render_error
 from feathergate.errors import ClientError, FeatherGateError, InternalError, MethodNotAllowedError, UpstreamError
-from feathergate.gateway.attempt import Asked, Attempt, start_attempt
+from feathergate.gateway.attempt import Asked, Attempt, build_attempt, start_attempt
 from feathergate.http.contract import Responder
 from feathergate.observe.outcome import Outcome
 from feathergate.runtime import Deployment, Runtime
@@ -23,6 +28,9 @@ _log = logging.getLogger("feathergate.gateway")
 JSON = b"content-type: application/json\r\n"
 _STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 CLIENT_LEFT = 499
+OFF_LOOP_BYTES = 2 * 1024 * 1024
+
+T = TypeVar("T")
 
 
 class Exchange:
@@ -50,7 +58,7 @@ class Exchange:
 
     async def _run(self, body: bytes) -> None:
         runtime, outcome = self._runtime, self._outcome
-        request, members = decode_chat(body)
+        request, members = await self._compute(len(body), partial(decode_chat, body))
         if request.stream_options is not None and not request.stream:
             raise ClientError(
                 "'stream_options' is only allowed when 'stream' is true. Remove it, or stream.",
@@ -63,17 +71,22 @@ class Exchange:
         outcome.served_model = deployment.model
         deadline = outcome.started + runtime.config.total_timeout_s
         asked = Asked(request, members, outcome.request_id, self._created, deadline)
-        await self._attempt(deployment, asked)
+        built = await self._compute(len(body), partial(build_attempt, deployment, asked))
+        await self._attempt(deployment, asked, built)
 
-    async def _attempt(self, deployment: Deployment, asked: Asked) -> None:
+    async def _compute(self, size_bytes: int, work: Callable[[], T]) -> T:
+        """Pure work on a body of `size_bytes`: here and now, or in a thread where it could hold up the others."""
+        return work() if size_bytes < OFF_LOOP_BYTES else await asyncio.to_thread(work)
+
+    async def _attempt(self, deployment: Deployment, asked: Asked, built: Built) -> None:
         responder, outcome = self._responder, self._outcome
         if responder.closed:
             outcome.status = CLIENT_LEFT
             return
-        attempt = start_attempt(self._runtime, deployment, asked)
+        attempt = start_attempt(self._runtime, deployment, asked, built)
         relay = attempt.relay
         outcome.attempts += 1
-        outcome.dropped = attempt.dropped
+        outcome.dropped = built.dropped
         responder.on_close = relay.abandon
         try:
             await relay.ready

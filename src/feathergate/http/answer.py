@@ -143,9 +143,11 @@ class Answer:
         return self._state == _WAITING and not self._transport.is_closing()
 
     def _may_continue(self) -> bool:
+        if self._transport.is_closing():  # also one that was closing already when the answer was to start
+            return False
         if self._state == _WAITING:
             raise RuntimeError("this answer has not been started")
-        return self._state == _STREAMING and not self._transport.is_closing()
+        return self._state == _STREAMING
 
     def _render_head(self, status: int, headers: bytes, framing: bytes) -> bytes:
         connection = _CONNECTION_LINES[self._http10, self.keep_alive]

@@ -68,7 +68,7 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class BlockType(msgspec.Struct, frozen=True, gc=False):
-    """A block of which nothing but the type is read."""
+    """A block or a delta of which nothing but the type is read."""
 
     type: str = ""
 
@@ -102,10 +102,10 @@ class StreamEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class EventType(msgspec.Struct, frozen=True, gc=False):
-    """An event of which nothing but the types is read."""
+    """An event of which nothing but the type is read."""
 
     type: str = ""
-    delta: BlockType | None = None
+    delta: Raw = _ABSENT
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from feathergate.dialects.contract import Built, Context, StreamDecoder, Target
+from feathergate.dialects.contract import Built, Context, Dialect, StreamDecoder, Target
 from feathergate.dialects.gemini.answer import parse_answer
 from feathergate.dialects.gemini.error import parse_error
 from feathergate.dialects.gemini.request import build_request
@@ -33,4 +33,4 @@ class _Gemini:
         return parse_error(status, headers, body)
 
 
-GEMINI = _Gemini()
+GEMINI: Dialect = _Gemini()

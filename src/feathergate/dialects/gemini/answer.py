@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Raw, UnsetType
+from msgspec import Raw
 
 from feathergate.dialects.contract import Context
 from feathergate.dialects.gemini.error import build_error
@@ -186,18 +186,15 @@ class AnswerReader:
 
     def _read_part(self, part: Part, index: int, choice: _Choice, events: list[Event]) -> None:
         text = part.text
-        if text and part.thought:
-            events.append(Reasoning(text, index))
-        elif text:
-            events.append(Text(text, index))
         choice.pieces.append(text if text and not part.thought else "")
+        if text:
+            events.append(Reasoning(text, index) if part.thought else Text(text, index))
         if part.function_call is not None:
             self._read_call(part.function_call, part.thought_signature, index, choice, events)
         elif part.inline_data is not None:
             events.append(_read_media(part.inline_data, index, choice, self._response_id))
-        elif server := {name: value for name, field in _SERVER_PARTS if (value := _opened(getattr(part, field)))}:
-            signature = {"thoughtSignature": part.thought_signature} if part.thought_signature else {}
-            choice.parts.append(server | signature)
+        elif text is None and (server := _read_server(part)):
+            choice.parts.append(server)
         elif part.thought_signature and not part.thought:
             choice.signature = part.thought_signature
 
@@ -286,11 +283,14 @@ def _truncated() -> UpstreamError:
     return UpstreamError("The provider's stream ended before its finish reason.", kind="truncated")
 
 
-def _opened(value: Raw | UnsetType) -> Any:
+def _read_server(part: Part) -> dict[str, Any]:
+    """A part of the provider's own tools, to be sent back as it came; empty where it is none."""
+    found = {name: getattr(part, field) for name, field in _SERVER_PARTS}
     try:
-        return None if isinstance(value, UnsetType) else decode_any(value)
+        server = {name: decode_any(raw) for name, raw in found.items() if isinstance(raw, Raw)}
     except (ValueError, RecursionError) as error:
         raise _malformed(error) from None
+    return server | {"thoughtSignature": part.thought_signature} if server and part.thought_signature else server
 
 
 def _read_media(blob: Blob, index: int, choice: _Choice, response_id: str) -> Event:

@@ -34,8 +34,8 @@ class Call:
 
     __slots__ = ("arguments", "id", "name", "result", "signature", "where")
 
-    def __init__(self, id: str | None, name: str, arguments: Raw, signature: str | None) -> None:  # noqa: A002
-        self.id = id
+    def __init__(self, call_id: str | None, name: str, arguments: Raw, signature: str | None) -> None:
+        self.id = call_id
         self.name = name
         self.arguments = arguments
         self.signature = signature
@@ -84,12 +84,12 @@ def build_result(call: Call, names: Mapping[str, str], capability: Capability) -
     return {"functionResponse": response}, media
 
 
-def _key(id: str | None, name: str) -> str:  # noqa: A002
-    return f"name:{name}" if id is None else f"id:{id}"
+def _key(call_id: str | None, name: str) -> str:
+    return f"name:{name}" if call_id is None else f"id:{call_id}"
 
 
-def _plain_id(id: str | None) -> str | None:  # noqa: A002
-    return None if id is None else id.partition(_SIGNATURE_MARK)[0]
+def _plain_id(call_id: str | None) -> str | None:
+    return None if call_id is None else call_id.partition(_SIGNATURE_MARK)[0]
 
 
 def _identify(call: Call, capability: Capability) -> JsonObject:

@@ -48,7 +48,7 @@ def build_contents(
         elif index in paired.orphans:
             conversation.add_user([_note("Result of a tool", part) for part in _text_parts(message, where)])
         else:
-            conversation.close_model()
+            conversation.add_result()
     contents = conversation.close() or [{"role": "user", "parts": [{"text": " "}]}]
     return ({"parts": instruction} if instruction else None), contents
 
@@ -67,8 +67,14 @@ class _Conversation:
         self._signatures: set[str] = set()
 
     def add_user(self, parts: list[JsonObject]) -> None:
-        self.close_model()
+        if parts:
+            self._close_model()
         self._user += parts
+
+    def add_result(self) -> None:
+        """A result ends the step that called for it; what it says has been paired with its call."""
+        if self._open:
+            self._close_model()
 
     def add_model(self, index: int, message: Message) -> None:
         calls = [(call, self._build_call(call)) for call in self._calls.get(index, ())]
@@ -79,7 +85,12 @@ class _Conversation:
         self._model += [*parts, *(part for _, part in calls)]
         self._open += calls
 
-    def close_model(self) -> None:
+    def close(self) -> list[JsonObject]:
+        self._close_model()
+        self._close_user()
+        return self._contents
+
+    def _close_model(self) -> None:
         """The model's turn, and the results of its calls in their order."""
         if not self._model:
             return
@@ -92,11 +103,6 @@ class _Conversation:
             self._contents.append({"role": "user", "parts": [result for result, _ in results]})
             self._user += [part for _, media in results for part in media]
         self._model, self._open = [], []
-
-    def close(self) -> list[JsonObject]:
-        self.close_model()
-        self._close_user()
-        return self._contents
 
     def _close_user(self) -> None:
         if self._user:
@@ -131,10 +137,11 @@ class _Conversation:
 def _text_parts(message: Message, where: str) -> list[JsonObject]:
     """The text of a message whose role bears nothing else; empty text makes no part."""
     content = message.content
-    if isinstance(content, str) or content is None:
-        texts = [content or "", message.refusal or ""]
-    else:
+    if isinstance(content, list):
         texts = [_text_of(part, f"{where}.content[{place}]") for place, part in enumerate(content)]
+    else:
+        texts = [content or ""]
+    texts.append(message.refusal or "")
     return [{"text": text} for text in texts if text]
 
 

@@ -94,7 +94,9 @@ def _build_form(request: ChatRequest, capability: Capability) -> dict[str, Any]:
         if not capability.structured_output:
             message = "'response_format' holds a schema, which this model cannot be bound to. Send json_object."
             raise ClientError(message, param="response_format.json_schema")
-        config["responseJsonSchema"] = clean_schema(form.json_schema.schema)
+        description = form.json_schema.description
+        described = {"description": description} if description else {}
+        config["responseJsonSchema"] = described | clean_schema(form.json_schema.schema)
     return config
 
 

@@ -57,7 +57,8 @@ def build_sampling(
     """Of temperature and top_p what the family takes, temperature first; a default that is left out loses nothing."""
     values = {"temperature": request.temperature, "top_p": request.top_p}
     given = {name: value for name, value in values.items() if value is not None}
-    room = 0 if thinking.is_on else {"all": 2, "one_of": 1, "none": 0}[capability.sampling]
+    limited = thinking.is_on and capability.thinking != "none"
+    room = 0 if limited else {"all": 2, "one_of": 1, "none": 0}[capability.sampling]
     sent = dict(list(given.items())[:room])
     for name in given:
         if name not in sent and given[name] != _SAMPLING_DEFAULT:

@@ -17,7 +17,7 @@ from feathergate.dialects.messages.answer import AnswerReader, build_protocol_er
 from feathergate.dialects.messages.failure import parse_failure
 from feathergate.errors import UpstreamError
 from feathergate.events import Event
-from feathergate.wire.messages import ProviderError, StreamEvent, decode_event, decode_event_type
+from feathergate.wire.messages import ProviderError, StreamEvent, decode_block_type, decode_event, decode_event_type
 
 _DELTA_TYPES = ("text_delta", "input_json_delta", "thinking_delta", "signature_delta", "citations_delta")
 _EVENT_TYPES = ("message_start", "content_block_start", "content_block_stop", "message_delta", "message_stop", "error")
@@ -96,8 +96,8 @@ def _is_known(data: bytes) -> bool:
     """Whether an event that does not fit our struct is one that should."""
     try:
         event = decode_event_type(data)
-    except msgspec.ValidationError:
+        if event.type == "content_block_delta":
+            return decode_block_type(event.delta).type in _DELTA_TYPES
+    except msgspec.DecodeError:
         return True
-    if event.type == "content_block_delta":
-        return event.delta is None or event.delta.type in _DELTA_TYPES
     return event.type in _EVENT_TYPES

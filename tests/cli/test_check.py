@@ -1,0 +1,77 @@
+"""`feathergate check` and its alias: every problem, every notice, an exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from feathergate.cli import complete, verbs
+
+MOCK = "model_list: [{model_name: m, litellm_params: {model: mock/echo}}]\n"
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "FEATHERGATE_MASTER_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def check(text: str, *, verb: str = "check") -> Result:
+    Path("a.yaml").write_text(text)
+    return CliRunner().invoke(verbs, [verb, "a.yaml"])
+
+
+@pytest.mark.parametrize("verb", ["check", "validate"])
+def test_check_accepts_what_is_right(verb: str) -> None:
+    done = check(MOCK, verb=verb)
+    assert (done.exit_code, done.output) == (0, "ok: a.yaml: 1 model, without a master key\n")
+
+
+def test_check_names_every_problem_with_its_place() -> None:
+    done = check(MOCK + "router_settings: {num_retrys: 3}\nserver_settings: {keep_alive_s: soon}\n")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("config error: 2 problems")
+    assert "a.yaml:2:19" in done.stderr and "a.yaml:3:33" in done.stderr
+
+
+def test_check_finds_what_only_shows_when_files_are_looked_at() -> None:
+    Path("ca.pem").write_text("no certificate")
+    done = check(
+        "model_list: [{model_name: m, litellm_params: {model: openai/m, api_key: k}}]\n"
+        "server_settings: {ca_file: ca.pem}\n"
+    )
+    assert done.exit_code == 1 and "ca_file" in done.stderr
+
+
+def test_check_names_what_has_no_effect() -> None:
+    done = check(MOCK + "litellm_settings: {set_verbose: true}\n")
+    assert done.exit_code == 0 and "a.yaml:2:20: info: " in done.output and "set_verbose" in done.output
+
+
+def test_check_of_a_missing_file_says_so() -> None:
+    done = CliRunner().invoke(verbs, ["check", "absent.yaml"])
+    assert done.exit_code == 1 and "absent.yaml" in done.stderr and "no such file" in done.stderr
+
+
+def test_check_without_a_file_checks_the_environment() -> None:
+    done = CliRunner().invoke(verbs, ["check"])
+    assert (done.exit_code, done.output) == (0, "ok: the environment: 1 model, without a master key\n")
+
+
+def test_check_shows_no_key() -> None:
+    key = "sk-a-key-of-the-tests-0123456789"
+    done = check(f"model_list: [{{model_name: m, litellm_params: {{model: openai/m, api_key: {key}, timeout: x}}}}]\n")
+    assert done.exit_code == 1 and key not in done.output + done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--port", "0"], ["-c", "a.yaml"]])
+def test_command_line_without_a_verb_serves(arguments: list[str]) -> None:
+    assert complete(arguments) == ["serve", *arguments]
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["--help"], ["-h"], ["--version"]])
+def test_command_line_with_a_verb_is_left_alone(arguments: list[str]) -> None:
+    assert complete(arguments) == arguments

@@ -1,0 +1,72 @@
+"""One worker without its command: it serves on the socket it is given, and ends when it is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from feathergate.config.schema import Config, LitellmParams, ModelEntry, ServerSettings
+from feathergate.errors import ConfigError
+from feathergate.http.limits import ServerLimits
+from feathergate.server.process import build_server_limits, find_loop_factory, run_worker
+
+QUIET = ServerSettings(access_log=False)
+
+
+@pytest.fixture
+def sock() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+def build_config(server: ServerSettings = QUIET, model: str = "mock/echo") -> Config:
+    return Config(models=(ModelEntry(model_name="m", params=LitellmParams(model=model)),), server=server)
+
+
+def test_settings_without_a_word_are_the_limits_of_http() -> None:
+    assert build_server_limits(ServerSettings()) == ServerLimits()
+
+
+def test_every_limit_comes_from_a_setting() -> None:
+    settings = {field.name: number for number, field in enumerate(msgspec.structs.fields(ServerSettings), start=7000)}
+    limits = build_server_limits(msgspec.structs.replace(ServerSettings(), **settings))
+    assert len(set(msgspec.structs.astuple(limits))) == len(ServerLimits.__struct_fields__)
+    assert min(msgspec.structs.astuple(limits)) >= 7000
+
+
+def test_loop_is_asyncios_own_where_uvloop_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert find_loop_factory() is asyncio.new_event_loop
+
+
+def test_worker_serves_until_its_lifeline_ends(sock: socket.socket) -> None:
+    lifeline, held = os.pipe()
+    ready = threading.Event()
+    worker = threading.Thread(
+        target=run_worker, args=(build_config(), sock, ready.set), kwargs={"stop_signals": (), "lifeline": lifeline}
+    )
+    worker.start()
+    assert ready.wait(5)
+    with socket.create_connection(sock.getsockname()) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+        os.close(held)
+        worker.join(5)
+    os.close(lifeline)
+    assert not worker.is_alive() and sock.fileno() == -1
+
+
+def test_configuration_that_does_not_compile_closes_the_socket(sock: socket.socket, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    config = build_config(ServerSettings(access_log=False, ca_file=str(tmp_path / "ca.pem")), "openai/m")
+    with pytest.raises(ConfigError, match="ca_file"):
+        run_worker(config, sock, lambda: None, stop_signals=())
+    assert sock.fileno() == -1
