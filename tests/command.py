@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,12 @@ def run(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) ->
         timeout=PATIENCE_S,
         check=False,
     )
+
+
+def is_listening(port: int) -> bool:
+    """Whether anybody accepts connections there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Gateway:

@@ -6,6 +6,7 @@ do stands in `capability.py`. Sources: reference/wire/*.md section "Transport", 
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -21,14 +22,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """One host. `api_base` is where it is when the configuration says nothing.
 
     The path of a base is what stands before the dialect's own: `root` is added to one that has no path at all,
-    and the `tails`, which people copy along with it, are taken off.
+    and the `tails` (patterns), which people copy along with it, are taken off.
     """
 
     name: str
     dialect: Dialect
     transport: Literal["http", "mock"] = "http"
     api_base: str = ""
-    key_variable: str = ""
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
     root: str = ""
@@ -42,7 +42,6 @@ PROVIDERS: dict[str, Provider] = {
             name="openai",
             dialect=CHAT,
             api_base="https://api.openai.com/v1",
-            key_variable="OPENAI_API_KEY",
             root="/v1",
             tails=("/chat/completions", "/chat"),
         ),
@@ -50,7 +49,6 @@ PROVIDERS: dict[str, Provider] = {
             name="anthropic",
             dialect=MESSAGES,
             api_base="https://api.anthropic.com",
-            key_variable="ANTHROPIC_API_KEY",
             key_header="x-api-key",
             key_prefix="",
             tails=("/messages", "/v1"),
@@ -59,10 +57,9 @@ PROVIDERS: dict[str, Provider] = {
             name="gemini",
             dialect=GEMINI,
             api_base="https://generativelanguage.googleapis.com",
-            key_variable="GEMINI_API_KEY",
             key_header="x-goog-api-key",
             key_prefix="",
-            tails=("/models", "/v1beta", "/v1"),
+            tails=("/models(/[^/]*)?", "/v1beta", "/v1"),
         ),
         Provider(name="mock", dialect=CHAT, transport="mock"),
     )
@@ -95,9 +92,8 @@ def parse_base(api_base: str, provider: Provider) -> Base:
 
 
 def _mend_path(path: str, provider: Provider) -> str:
-    path = path.rstrip("/")
-    while tail := next((tail for tail in provider.tails if path.endswith(tail)), None):
-        path = path.removesuffix(tail).rstrip("/")
+    if provider.tails:
+        path = re.sub(rf"(?:{'|'.join(provider.tails)}|/)+\Z", "", path)
     root = provider.root
     while root and path.endswith(root + root):
         path = path.removesuffix(root)

@@ -53,6 +53,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     overrides: Members
     strict: bool
 
+    def __repr__(self) -> str:
+        """Without the headers, which hold the key, and without the parameters."""
+        return f"Deployment({self.model_name!r}, {self.provider.name}/{self.model})"
+
     def target(self) -> Target:
         return Target(self.model, find_capability(self.model), self.strict)
 
@@ -81,6 +85,10 @@ class Shared(msgspec.Struct, kw_only=True):
     now: Callable[[], float]
     log: AccessLog | None = None
     transports: dict[object, Transport] = {}
+
+    def __repr__(self) -> str:
+        """Without the environment, which holds keys."""
+        return "Shared()"
 
 
 class Runtime:
@@ -121,7 +129,7 @@ class Runtime:
     def _not_found(self, name: str) -> NotFoundError:
         nearest = self.table.find_nearest(name)
         hint = f" Did you mean {' or '.join(nearest)}?" if nearest else " GET /v1/models lists what there is."
-        return NotFoundError(f"Model not found: {name}.{hint}", param="model", code="model_not_found")
+        return NotFoundError(f"Model not found: {name[:200]}.{hint}", param="model", code="model_not_found")
 
 
 def compile_runtime(config: Config, shared: Shared, metrics: Metrics) -> Runtime:
@@ -154,11 +162,9 @@ def _compile_entry(
 ) -> Deployment | Unsupported:
     params = entry.params
     name, model = split_model(params.model)
-    provider = PROVIDERS.get(name)
+    provider = PROVIDERS.get(name if params.mock_response is None else "mock")
     if provider is None:
         return Unsupported(name or params.model)
-    if params.mock_response is not None:
-        provider = PROVIDERS["mock"]
     transport, base_path = _find_transport(provider, params, config, shared, ssl_contexts)
     timeouts, stream_timeouts = build_timeouts(params, config)
     strict = params.drop_params if params.drop_params is not None else config.litellm.drop_params
@@ -168,7 +174,7 @@ def _compile_entry(
         provider=provider,
         transport=transport,
         base_path=base_path,
-        headers=build_headers(provider, params, shared.environ),
+        headers=build_headers(provider, params),
         timeouts=timeouts,
         stream_timeouts=stream_timeouts,
         defaults=_raw_members(params.defaults),
@@ -190,12 +196,11 @@ def build_timeouts(params: LitellmParams, config: Config) -> tuple[Timeouts, Tim
     return Timeouts(*phases, total, total, total), Timeouts(*phases, event, event, total)
 
 
-def build_headers(provider: Provider, params: LitellmParams, environ: Mapping[str, str]) -> bytes:
+def build_headers(provider: Provider, params: LitellmParams) -> bytes:
     """The block that every request to a deployment carries, credentials included."""
     headers = {"content-type": "application/json", "user-agent": "feathergate"}
-    key = params.api_key.reveal() if params.api_key else environ.get(provider.key_variable, "")
-    if key and provider.key_variable:
-        headers[provider.key_header] = provider.key_prefix + key
+    if params.api_key:
+        headers[provider.key_header] = provider.key_prefix + params.api_key.reveal()
     if params.organization:
         headers["openai-organization"] = params.organization
     headers |= {name.lower(): value.reveal() for name, value in params.extra_headers.items()}

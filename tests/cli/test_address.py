@@ -58,7 +58,9 @@ def test_name_is_not_resolved(host: str) -> None:
 )
 def test_failure_is_told_in_one_line_with_the_remedy(code: int, words: str) -> None:
     line = explain_failure(Address("127.0.0.1", 80), OSError(code, os.strerror(code)))
-    assert "127.0.0.1:80" in line and words in line and "\n" not in line
+    assert "127.0.0.1:80" in line
+    assert words in line
+    assert "\n" not in line
 
 
 def test_open_socket_accepts_from_the_start() -> None:

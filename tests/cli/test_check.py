@@ -34,7 +34,8 @@ def test_check_names_every_problem_with_its_place() -> None:
     done = check(MOCK + "router_settings: {num_retrys: 3}\nserver_settings: {keep_alive_s: soon}\n")
     assert done.exit_code == 1
     assert done.stderr.startswith("config error: 2 problems")
-    assert "a.yaml:2:19" in done.stderr and "a.yaml:3:33" in done.stderr
+    assert "a.yaml:2:19" in done.stderr
+    assert "a.yaml:3:33" in done.stderr
 
 
 def test_check_finds_what_only_shows_when_files_are_looked_at() -> None:
@@ -43,17 +44,22 @@ def test_check_finds_what_only_shows_when_files_are_looked_at() -> None:
         "model_list: [{model_name: m, litellm_params: {model: openai/m, api_key: k}}]\n"
         "server_settings: {ca_file: ca.pem}\n"
     )
-    assert done.exit_code == 1 and "ca_file" in done.stderr
+    assert done.exit_code == 1
+    assert "ca_file" in done.stderr
 
 
 def test_check_names_what_has_no_effect() -> None:
     done = check(MOCK + "litellm_settings: {set_verbose: true}\n")
-    assert done.exit_code == 0 and "a.yaml:2:20: info: " in done.output and "set_verbose" in done.output
+    assert done.exit_code == 0
+    assert "a.yaml:2:20: info: " in done.output
+    assert "set_verbose" in done.output
 
 
 def test_check_of_a_missing_file_says_so() -> None:
     done = CliRunner().invoke(verbs, ["check", "absent.yaml"])
-    assert done.exit_code == 1 and "absent.yaml" in done.stderr and "no such file" in done.stderr
+    assert done.exit_code == 1
+    assert "absent.yaml" in done.stderr
+    assert "no such file" in done.stderr
 
 
 def test_check_without_a_file_checks_the_environment() -> None:
@@ -64,7 +70,8 @@ def test_check_without_a_file_checks_the_environment() -> None:
 def test_check_shows_no_key() -> None:
     key = "sk-a-key-of-the-tests-0123456789"
     done = check(f"model_list: [{{model_name: m, litellm_params: {{model: openai/m, api_key: {key}, timeout: x}}}}]\n")
-    assert done.exit_code == 1 and key not in done.output + done.stderr
+    assert done.exit_code == 1
+    assert key not in done.output + done.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["--port", "0"], ["-c", "a.yaml"]])

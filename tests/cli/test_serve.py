@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.command import HELLO, PATIENCE_S, Gateway, clean_environ, run, serving
+from tests.command import HELLO, PATIENCE_S, Gateway, clean_environ, is_listening, run, serving
 
 from feathergate import __version__
 
@@ -137,7 +137,8 @@ def test_busy_port_is_one_line_with_the_remedy(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run("--port", str(taken.getsockname()[1]), cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert "is in use" in done.stderr and "another port" in done.stderr
+    assert "is in use" in done.stderr
+    assert "another port" in done.stderr
     assert time.monotonic() - began < 1
 
 
@@ -152,18 +153,21 @@ def test_wrong_configuration_is_refused_with_every_problem(tmp_path: Path) -> No
     done = run("serve", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "nothing was started: config error: 2 problems" in done.stderr
-    assert "config.yaml:2:19" in done.stderr and "config.yaml:3:33" in done.stderr
+    assert "config.yaml:2:19" in done.stderr
+    assert "config.yaml:3:33" in done.stderr
 
 
 def test_unknown_option_is_a_usage_error(tmp_path: Path) -> None:
     done = run("--prot", "1", cwd=tmp_path)
-    assert done.returncode == 2 and "--port" in done.stderr
+    assert done.returncode == 2
+    assert "--port" in done.stderr
 
 
 @pytest.mark.parametrize("workers", ["0", "-1", "many", "99999999999", "٣"])
 def test_wrong_number_of_workers_is_a_usage_error(tmp_path: Path, workers: str) -> None:
     done = run("--workers", workers, cwd=tmp_path)
-    assert done.returncode == 2 and "nor auto" in done.stderr
+    assert done.returncode == 2
+    assert "nor auto" in done.stderr
 
 
 # Terminals and streams.
@@ -171,8 +175,10 @@ def test_wrong_number_of_workers_is_a_usage_error(tmp_path: Path, workers: str) 
 
 def test_banner_on_a_terminal_has_eight_lines_at_most(tmp_path: Path) -> None:
     banner = read_line_from_terminal(tmp_path, {"TERM": "xterm", "OPENAI_API_KEY": KEY})
-    assert banner.count("\n") <= 8 and "\x1b[" in banner
-    assert "openai/*" in banner and '"model":"mock/echo"' in banner
+    assert banner.count("\n") <= 8
+    assert "\x1b[" in banner
+    assert "openai/*" in banner
+    assert '"model":"mock/echo"' in banner
     assert KEY not in banner
 
 
@@ -193,11 +199,6 @@ def test_serve_needs_no_standard_streams(tmp_path: Path) -> None:
         assert silent.end() == 0
     finally:
         process.kill()
-
-
-def is_listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 # The end.

@@ -83,10 +83,12 @@ def _read_said(
 
 
 def _count_citations(grounding: dict[str, Any]) -> int:
-    """A citation is a supported passage and a source with an address, whichever kind of source it is."""
-    sources = [next(iter(chunk.values()), {}) for chunk in grounding.get("groundingChunks", ())]
+    """A citation is a supported passage and a source with an address, whichever kind of source it is. A support
+    may name a source that is not there."""
+    chunks = dict(enumerate(grounding.get("groundingChunks", ())))
+    addresses = {place: source["uri"] for place, chunk in chunks.items() for source in chunk.values() if "uri" in source}
     return sum(
-        bool(sources[place].get("uri"))
+        place in addresses
         for support in grounding.get("groundingSupports", ())
         for place in support.get("groundingChunkIndices", ())
     )

@@ -30,7 +30,7 @@ def read_stream(body: bytes) -> Reading | Broken:
             return Broken(_STATUS_BY_TYPE.get(error["type"], 502), error["message"], midway, error.get("param"))
         completion["model"] = completion["model"] or chunk["model"]
         completion["usage"] = chunk.get("usage")
-        for choice in chunk["choices"]:
+        for choice in chunk.get("choices") or ():
             _fold_choice(completion["choices"], choice)
     return read_completion(completion)
 

@@ -144,24 +144,17 @@ def test_stream_with_one_unfinished_choice_is_truncated() -> None:
     assert failed(chunk({"text": "a"}, finish="STOP"), chunk({"text": "b"}, index=1)).kind == "truncated"
 
 
-def test_complete_tells_that_every_choice_has_finished() -> None:
+def test_finish_reason_is_no_end_mark() -> None:
     decoder = GEMINI.open_stream(CONTEXT)
-    told = []
-    for data in (
-        chunk({"text": "a"}),
-        chunk(finish="STOP"),
-        chunk({"text": "b"}, index=1),
-        chunk(finish="STOP", index=1),
-    ):
-        decoder.decode(b"", json.dumps(data).encode())
-        told.append(decoder.complete)
-    assert told == [False, True, False, True]
+    decoder.decode(b"", json.dumps(chunk({"text": "a"}, finish="STOP")).encode())
+    decoder.decode(b"", json.dumps(chunk({"text": "b"}, finish="STOP")).encode())
+    assert not decoder.complete
+    assert decoder.finish()[0] == Finished("stop", native="STOP")
 
 
-def test_blocked_prompt_completes_the_stream() -> None:
+def test_blocked_prompt_ends_the_stream_well() -> None:
     decoder = GEMINI.open_stream(CONTEXT)
     decoder.decode(b"", b'{"promptFeedback": {"blockReason": "SAFETY"}}')
-    assert decoder.complete
     assert decoder.finish()[-1] == Finished("content_filter", native="SAFETY")
 
 

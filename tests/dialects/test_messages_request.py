@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming, MessageCreateParamsStreaming
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from feathergate.capability import find_capability
@@ -414,3 +416,24 @@ def test_request_nested_too_deeply_is_refused() -> None:
 def test_model_of_no_known_family_gets_everything() -> None:
     given = {"temperature": 1.5, "top_p": 0.5, "thinking": {"type": "adaptive"}, "max_tokens": 9}
     assert body("other", **given) == given
+
+
+_KEYS = st.sampled_from(["type", "text", "content", "id", "source", "anthropic", "ttl", "budget_tokens", "city"])
+_OBJECTS = st.dictionaries(
+    _KEYS,
+    st.recursive(
+        st.none() | st.integers() | st.sampled_from(["text", "tool_use", "tool_result", "ephemeral", "enabled", "c1"]),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
+        max_leaves=10,
+    ),
+)
+
+
+@given(_OBJECTS, st.lists(_OBJECTS, max_size=3), st.sampled_from([NEW, OLD, "other"]))
+def test_any_object_is_taken_or_refused(anything: dict[str, Any], several: list[Any], model: str) -> None:
+    call = {"id": "c1", "type": "custom", "custom": {"name": "f"}, "extra_content": anything}
+    content = {"anthropic": {"content": several}}
+    message = {"role": "assistant", "thinking_blocks": several, "extra_content": content, "tool_calls": [call]}
+    members = {"messages": [message], "thinking": anything, "cache_control": anything, "web_search_options": anything}
+    request, raw = decode_chat(json.dumps({"model": "ours", **members}).encode())
+    json.loads(MESSAGES.build_request(request, raw, Target(model, find_capability(model))).body)

@@ -61,7 +61,8 @@ def test_worker_serves_until_its_lifeline_ends(sock: socket.socket) -> None:
         os.close(held)
         worker.join(5)
     os.close(lifeline)
-    assert not worker.is_alive() and sock.fileno() == -1
+    assert not worker.is_alive()
+    assert sock.fileno() == -1
 
 
 def test_configuration_that_does_not_compile_closes_the_socket(sock: socket.socket, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from feathergate.wire.codec import encode
@@ -49,7 +50,9 @@ def sanitise_for_messages(schema: Mapping[str, Any]) -> Schema:
         if schema.get("additionalProperties"):
             moved.append(f"additionalProperties: {encode(schema['additionalProperties']).decode()}")
         clean["additionalProperties"] = False
-    description = " ".join(filter(None, [schema.get("description"), f"({'; '.join(moved)})" if moved else ""]))
+    said = schema.get("description")
+    words = [said if isinstance(said, str) else "", f"({'; '.join(moved)})" if moved else ""]
+    description = " ".join(filter(None, words))
     return {"description": description, **clean} if description else clean
 
 
@@ -60,13 +63,11 @@ def is_recursive(schema: Mapping[str, Any]) -> bool:
         for place in ("$defs", "definitions")
         for name, body in _members(schema.get(place)).items()
     }
-    wanted = set(_references(schema))
-    if not wanted <= definitions.keys():
+    try:
+        TopologicalSorter(definitions).prepare()
+    except CycleError:
         return True
-    settled: set[str] = set()
-    while ready := {name for name, needs in definitions.items() if needs <= settled} - settled:
-        settled |= ready
-    return not wanted <= settled
+    return not definitions.keys() >= set(_references(schema))
 
 
 def _references(value: Any) -> list[str]:

@@ -29,6 +29,7 @@ _VERDICTS: dict[int, Verdict] = {
     408: Verdict(502, "status", retryable=True),
     425: Verdict(502, "status", retryable=True),
     429: Verdict(429, "rate_limit", retryable=True),
+    499: Verdict(502, "status", retryable=True),  # Google's CANCELLED: the call broke off between us and them
 }
 _OTHER_4XX = Verdict(400, "status", retryable=False)
 _FAILED = Verdict(502, "status", retryable=True)

@@ -13,10 +13,19 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
+from urllib.parse import quote
 
 from feathergate.dialects.contract import Built
 from feathergate.dialects.render import render_error
-from feathergate.errors import ClientError, FeatherGateError, InternalError, MethodNotAllowedError, UpstreamError
+from feathergate.errors import (
+    ClientError,
+    FeatherGateError,
+    InternalError,
+    MethodNotAllowedError,
+    UnauthorizedError,
+    UnavailableError,
+    UpstreamError,
+)
 from feathergate.gateway.attempt import Asked, Attempt, build_attempt, start_attempt
 from feathergate.http.contract import Responder
 from feathergate.observe.outcome import Outcome
@@ -29,6 +38,7 @@ JSON = b"content-type: application/json\r\n"
 _STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 CLIENT_LEFT = 499
 OFF_LOOP_BYTES = 2 * 1024 * 1024
+_DROPPED_LIMIT_BYTES = 1024
 
 T = TypeVar("T")
 
@@ -50,11 +60,14 @@ class Exchange:
             await self._run(body)
         except FeatherGateError as error:
             self._refuse(error)
+        except asyncio.CancelledError:
+            self._refuse(_build_stopping())
         except Exception:  # noqa: BLE001 - the outermost call of the task
             _log.exception("request %s failed", self._outcome.request_id)
-            self._refuse(InternalError("The gateway failed. Its log tells more under this request's id."))
+            self._refuse(build_internal())
         finally:
-            self._account()
+            self._outcome.status = self._outcome.status or CLIENT_LEFT
+            account(self._runtime, self._outcome)
 
     async def _run(self, body: bytes) -> None:
         runtime, outcome = self._runtime, self._outcome
@@ -92,15 +105,17 @@ class Exchange:
             await relay.ready
             if relay.error is None and not relay.client_left:
                 await self._answer(attempt)
+        except asyncio.CancelledError:
+            relay.break_off(_build_stopping())
         finally:
             if not relay.over:
-                relay.abandon()
+                relay.break_off(build_internal())
         outcome.first_content = relay.first_content
         outcome.usage = relay.usage
         if relay.client_left:
             outcome.status = CLIENT_LEFT
         elif relay.error is not None and self._opened:
-            self._note(relay.error)
+            note_error(outcome, relay.error)
         elif relay.error is not None:
             raise relay.error
 
@@ -109,7 +124,7 @@ class Exchange:
         relay, outcome = attempt.relay, self._outcome
         headers = self._headers
         if attempt.dropped:
-            headers += b"x-feathergate-dropped: %b\r\n" % ", ".join(attempt.dropped).encode("ascii", "replace")
+            headers += b"x-feathergate-dropped: %b\r\n" % render_dropped(attempt.dropped)
         outcome.status = 200
         if relay.whole is not None:
             self._responder.respond(200, JSON + headers, relay.whole.body)
@@ -125,31 +140,48 @@ class Exchange:
 
     def _refuse(self, error: FeatherGateError) -> None:
         """The error as the answer, or a broken connection where the answer has begun."""
-        self._note(error)
+        note_error(self._outcome, error)
         if self._opened:
             self._responder.abort()
         elif not self._responder.closed:
             respond_error(self._responder, error, self._headers)
 
-    def _note(self, error: FeatherGateError) -> None:
-        outcome = self._outcome
-        outcome.status = error.status
-        outcome.error = error.kind if isinstance(error, UpstreamError) else error.fault
-        outcome.detail = error.message
 
-    def _account(self) -> None:
-        runtime, outcome = self._runtime, self._outcome
-        outcome.ended = runtime.shared.ticker.now()
-        outcome.status = outcome.status or CLIENT_LEFT
-        runtime.metrics.observe(outcome)
-        if runtime.shared.log is not None:
-            runtime.shared.log.write(outcome, runtime.shared.now())
+def note_error(outcome: Outcome, error: FeatherGateError) -> None:
+    """The request ended in this error."""
+    outcome.status = error.status
+    outcome.error = error.kind if isinstance(error, UpstreamError) else error.fault
+    outcome.detail = error.message
+
+
+def account(runtime: Runtime, outcome: Outcome) -> None:
+    """The request is over: tell those who count. Once a request."""
+    outcome.ended = runtime.shared.ticker.now()
+    runtime.metrics.observe(outcome)
+    if runtime.shared.log is not None:
+        runtime.shared.log.write(outcome, runtime.shared.now())
+
+
+def build_internal() -> InternalError:
+    return InternalError("The gateway failed. Its log tells more under this request's id.")
+
+
+def _build_stopping() -> UnavailableError:
+    return UnavailableError("The gateway is stopping. Send the request again.", retry_after_s=1.0)
+
+
+def render_dropped(names: tuple[str, ...]) -> bytes:
+    """Field names for a header. The client chose them: quoted, so that they stay in it, and cut, so that they fit."""
+    text = ", ".join(quote(name, safe="[]", errors="replace") for name in names)
+    return text.encode() if len(text) <= _DROPPED_LIMIT_BYTES else text[:_DROPPED_LIMIT_BYTES].encode() + b"..."
 
 
 def respond_error(responder: Responder, error: FeatherGateError, headers: bytes) -> None:
     """Answer with an error: its status, its body, and what a client's SDK heeds when it thinks of trying again."""
     if isinstance(error, MethodNotAllowedError):
         headers += b"allow: %b\r\n" % error.allow.encode()
+    if isinstance(error, UnauthorizedError):
+        headers += b"www-authenticate: Bearer\r\n"
     if error.retry_after_s is not None:
         headers += b"retry-after: %d\r\n" % -(-error.retry_after_s // 1)
     if isinstance(error, UpstreamError) and error.kind == "quota":

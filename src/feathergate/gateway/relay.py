@@ -13,7 +13,7 @@ import asyncio
 from feathergate.dialects.contract import Context, Dialect
 from feathergate.dialects.pipe import Pipe, Whole, translate_whole
 from feathergate.dialects.render import render_error_event
-from feathergate.errors import DeadlineError, UpstreamError
+from feathergate.errors import DeadlineError, FeatherGateError, UpstreamError
 from feathergate.http.contract import Call, Headers, Responder
 from feathergate.http.ticker import NEVER, Ticker
 from feathergate.wire.chat import Usage
@@ -49,7 +49,7 @@ class Relay:
     def __init__(self, ticker: Ticker, reading: Reading, pipe: Pipe | None, total_deadline: float) -> None:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.error: UpstreamError | None = None
+        self.error: FeatherGateError | None = None
         self.whole: Whole | None = None
         self.headers: Headers = ()
         self.first_content: float | None = None
@@ -105,6 +105,10 @@ class Relay:
         self.client_left = True
         self._settle(cancel=True)
 
+    def break_off(self, error: FeatherGateError) -> None:
+        """The gateway itself cannot go on: close the upstream connection, and tell a client that is listening."""
+        self._fail(error, cancel=True)
+
     # --- the upstream's side ---
 
     def on_head(self, status: int, headers: Headers) -> None:
@@ -147,10 +151,14 @@ class Relay:
         if self.done.done():
             self._ticker.forget(self)
             return
-        if self._pipe is not None and self._status == 200 and error.kind == "reset":
+        if error.kind != "reset" or not self._status:
+            self._fail(error)
+        elif self._status != 200:
+            self._fail(self._parse_error())  # its status is known, and tells more than the broken connection
+        elif self._pipe is not None:
             self._finish_stream(self._pipe, error)
-            return
-        self._fail(error)
+        else:
+            self._fail(error)
 
     # --- deadlines ---
 
@@ -236,7 +244,7 @@ class Relay:
             self._reach_content()
         self._settle(cancel=False)
 
-    def _fail(self, error: UpstreamError, *, cancel: bool = False) -> None:
+    def _fail(self, error: FeatherGateError, *, cancel: bool = False) -> None:
         self.error = error
         self._settle(cancel=cancel)
 

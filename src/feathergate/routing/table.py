@@ -14,6 +14,9 @@ from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
+NAME_LIMIT = 512
+"""Characters; a longer name matches no pattern, which bounds the time that matching takes."""
+
 
 class Match(NamedTuple, Generic[T]):
     """What serves a name. `caught` is empty for an exact name."""
@@ -40,7 +43,7 @@ class Table(Generic[T]):
         exact = self._exact.get(name)
         if exact is not None:
             return Match(exact, ())
-        for pattern, entry in self._patterns:
+        for pattern, entry in self._patterns if len(name) <= NAME_LIMIT else ():
             match = pattern.fullmatch(name)
             if match is not None:
                 return Match(entry, match.groups())
@@ -58,6 +61,5 @@ def fill_model(model: str, name: str, caught: tuple[str, ...]) -> str:
         return model
     if len(caught) != stars:
         return name
-    for text in caught:
-        model = model.replace("*", text, 1)
-    return model
+    first, *rest = model.split("*")
+    return first + "".join(text + constant for text, constant in zip(caught, rest, strict=True))

@@ -2,14 +2,17 @@
 
 A path is looked up as it came off the wire, with or without `/v1` in front (twice, where a client adds its own),
 never decoded or normalised, so that who may ask and what is asked are judged on the same bytes. Every answer
-carries `x-request-id`, which is always ours. It does not read bodies: endpoints do.
+carries `x-request-id`, which is always ours. It does not read bodies: endpoints do, and account for their requests;
+here only those requests to a completion endpoint are accounted for that never reach it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, NamedTuple
 
 from feathergate.dialects.render import render_error
@@ -19,13 +22,15 @@ from feathergate.errors import (
     NotFoundError,
     UnauthorizedError,
 )
-from feathergate.gateway.exchange import JSON, respond_error
+from feathergate.gateway.exchange import JSON, account, build_internal, note_error, respond_error
 from feathergate.http.contract import Request, Responder
 from feathergate.runtime import Runtime
-from feathergate.server.chat import post_chat
+from feathergate.server.chat import open_outcome, post_chat
 from feathergate.server.contract import Answering, Endpoint
 from feathergate.server.models import get_model, get_models
 from feathergate.server.ops import get_health, get_metrics
+
+_log = logging.getLogger("feathergate.server")
 
 
 def _never_open(runtime: Runtime) -> bool:
@@ -33,16 +38,18 @@ def _never_open(runtime: Runtime) -> bool:
 
 
 class Route(NamedTuple):
-    """`is_open` tells whether the route is served without the master key."""
+    """`is_open` tells whether the route is served without the master key; `completes` marks a completion endpoint,
+    whose every answer is counted."""
 
     method: str
     endpoint: Endpoint
     is_open: Callable[[Runtime], bool] = _never_open
+    completes: bool = False
 
 
 # A path that ends in a slash takes what follows it.
 ROUTES: dict[str, Route] = {
-    "/chat/completions": Route("POST", post_chat),
+    "/chat/completions": Route("POST", post_chat, completes=True),
     "/models": Route("GET", get_models),
     "/models/": Route("GET", get_model),
     "/health": Route("GET", get_health, lambda runtime: True),
@@ -64,10 +71,21 @@ class App:
         runtime = self.runtime
         request_id = make_request_id()
         headers = _render_id(request_id) + _render_cors(runtime, request)
+        answering = Answering(runtime, request, responder, request_id, headers)
+        found = find_route(request.path)
         try:
-            self._dispatch(Answering(runtime, request, responder, request_id, headers, self._spawn))
+            work = _dispatch(answering, found)
         except FeatherGateError as error:
             respond_error(responder, error, headers)
+            if found is not None and found[0].completes:
+                outcome = open_outcome(answering)
+                note_error(outcome, error)
+                account(runtime, outcome)
+            return
+        if work is not None:
+            task = asyncio.get_running_loop().create_task(work)
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._finish, answering))
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for what is under way; cancel what takes longer."""
@@ -76,35 +94,37 @@ class App:
             for task in late:
                 task.cancel()
 
-    def _dispatch(self, answering: Answering) -> None:
-        runtime, request = answering.runtime, answering.request
-        if request.method == "OPTIONS" and request.header(b"access-control-request-method") is not None:
-            answering.responder.respond(204, answering.headers + _PREFLIGHT, b"")
-            return
-        found = find_route(request.path)
-        if runtime.master_key is not None and not (found and found[0].is_open(runtime)):
-            check_key(runtime, request)
-        if found is None:
-            raise NotFoundError(f"Unknown path: {request.path[:200]}. {_KNOWN}", code="unknown_path")
-        route, rest = found
-        if request.method != route.method and not (request.method == "HEAD" and route.method == "GET"):
-            raise MethodNotAllowedError(
-                f"{request.method} is not allowed here. Use {route.method}.", allow=route.method
-            )
-        route.endpoint(answering, rest)
+    def _finish(self, answering: Answering, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("request %s failed", answering.request_id, exc_info=error)
+            respond_error(answering.responder, build_internal(), answering.headers)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+def _dispatch(answering: Answering, found: tuple[Route, str] | None) -> Coroutine[Any, Any, None] | None:
+    runtime, request = answering.runtime, answering.request
+    if runtime.cors_origins and request.method == "OPTIONS" and request.header(_PREFLIGHT_HEADER) is not None:
+        answering.responder.respond(204, answering.headers + _PREFLIGHT, b"")
+        return None
+    if runtime.master_key is not None and not (found and found[0].is_open(runtime)):
+        check_key(runtime, request)
+    if found is None:
+        raise NotFoundError(f"Unknown path: {request.path[:200]}. {_KNOWN}", code="unknown_path")
+    route, rest = found
+    if request.method != route.method and not (request.method == "HEAD" and route.method == "GET"):
+        raise MethodNotAllowedError(f"{request.method} is not allowed here. Use {route.method}.", allow=route.method)
+    return route.endpoint(answering, rest)
 
 
 _KNOWN = "Known: " + ", ".join(
     f"{route.method} {_PREFIX}{path}{'{id}' * path.endswith('/')}" for path, route in ROUTES.items()
 )
+_PREFLIGHT_HEADER = b"access-control-request-method"
+# The wildcard is for the headers that SDKs add (x-stainless-*); it does not cover authorization (Fetch, 3.3.3).
 _PREFLIGHT = (
     b"access-control-allow-methods: GET, POST, OPTIONS\r\n"
-    b"access-control-allow-headers: authorization, content-type, x-api-key, x-request-id\r\n"
+    b"access-control-allow-headers: authorization, *\r\n"
     b"access-control-max-age: 600\r\n"
 )
 
@@ -118,7 +138,7 @@ def find_route(path: str) -> tuple[Route, str] | None:
     if route is not None:
         return (route, "") if path not in _WITH_REST else None
     for prefix in _WITH_REST:
-        if path.startswith(prefix):
+        if path.startswith(prefix) and path != prefix:
             return ROUTES[prefix], path[len(prefix) :]
     return None
 
@@ -151,7 +171,7 @@ def _render_cors(runtime: Runtime, request: Request) -> bytes:
         return b"vary: origin\r\n"
     return (
         b"vary: origin\r\naccess-control-allow-origin: %b\r\n"
-        b"access-control-expose-headers: x-request-id, x-feathergate-dropped, retry-after\r\n" % origin
+        b"access-control-expose-headers: x-request-id, x-feathergate-dropped, retry-after, x-should-retry\r\n" % origin
     )
 
 

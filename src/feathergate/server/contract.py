@@ -10,16 +10,15 @@ from feathergate.runtime import Runtime
 
 
 class Answering(NamedTuple):
-    """One request being answered. `headers` is the block that every answer to it carries; `spawn` runs what takes
-    longer than a callback may."""
+    """One request being answered. `headers` is the block that every answer to it carries."""
 
     runtime: Runtime
     request: Request
     responder: Responder
     request_id: str
     headers: bytes
-    spawn: Callable[[Coroutine[Any, Any, None]], None]
 
 
-Endpoint = Callable[[Answering, str], None]
-"""Answers a request, or spawns a task that will. The text is the rest of the path, for routes that take one."""
+Endpoint = Callable[[Answering, str], Coroutine[Any, Any, None] | None]
+"""Answers a request, or returns the work that will, for a task of its own. The text is the rest of the path, for
+routes that take one. What it raises before the answer has begun is the answer."""

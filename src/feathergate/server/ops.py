@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from feathergate.gateway.exchange import JSON
 from feathergate.server.contract import Answering
@@ -15,8 +17,8 @@ def get_health(answering: Answering, rest: str) -> None:
     answering.responder.respond(200, JSON + answering.headers, _HEALTH)
 
 
-def get_metrics(answering: Answering, rest: str) -> None:
-    answering.spawn(_render_metrics(answering))
+def get_metrics(answering: Answering, rest: str) -> Coroutine[Any, Any, None]:
+    return _render_metrics(answering)
 
 
 async def _render_metrics(answering: Answering) -> None:

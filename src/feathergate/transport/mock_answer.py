@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from msgspec import Raw, UnsetType
 
 from feathergate.errors import ClientError
 from feathergate.transport.example import build_example
@@ -23,7 +22,7 @@ from feathergate.wire.codec import (
     decode_tool_choice,
     decode_tools,
     encode,
-    is_null,
+    given,
 )
 from feathergate.wire.sse import encode_event
 
@@ -164,11 +163,6 @@ def _encode_chunk(answer: Answer, choices: list[dict[str, Any]], usage: Usage | 
 # --- what is said -----------------------------------------------------------------------------------------------
 
 
-def _given(raw: Raw | UnsetType) -> Raw | None:
-    """A raw member that is there and not `null`."""
-    return None if isinstance(raw, UnsetType) or is_null(raw) else raw
-
-
 def _text_of(message: Message) -> str:
     if isinstance(message.content, list):
         return "\n".join(part.text for part in message.content if part.text)
@@ -179,7 +173,7 @@ def _build_text(wish: Wish, request: ChatRequest, messages: list[Message]) -> st
     said = next((_text_of(message) for message in reversed(messages) if message.role == "user"), "")
     if wish.template is not None:
         return wish.template.replace("{user}", said, 1)
-    raw_format = _given(request.response_format)
+    raw_format = given(request.response_format)
     wanted = decode_response_format(raw_format) if raw_format is not None else None
     if wanted is None or wanted.type == "text":
         return said
@@ -195,7 +189,7 @@ def _pick_tools(wish: Wish, request: ChatRequest, messages: list[Message]) -> li
     """The tools to call: those that `tool_choice` forces, or that are wished for."""
     if wish.template is not None:
         return []
-    raw_choice = _given(request.tool_choice)
+    raw_choice = given(request.tool_choice)
     choice = decode_tool_choice(raw_choice) if raw_choice is not None else "auto"
     name = _forced_tool(choice)
     if name is None and wish.call_tools and choice != "none" and messages[-1].role != "tool":

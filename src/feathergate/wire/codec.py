@@ -77,6 +77,11 @@ def is_null(raw: Raw | msgspec.UnsetType) -> bool:
     return isinstance(raw, msgspec.UnsetType) or not raw or bytes(raw) == b"null"
 
 
+def given(raw: Raw | msgspec.UnsetType) -> Raw | None:
+    """A raw member; None where it is absent or `null`."""
+    return None if isinstance(raw, msgspec.UnsetType) or is_null(raw) else raw
+
+
 def raw(value: Any) -> Raw:
     """A value as a raw member."""
     return Raw(encode(value))

@@ -17,7 +17,7 @@ _SECRETS = re.compile(
     (?<![A-Za-z0-9])(?:sk|pk|rk|xai|gsk|sess)-[A-Za-z0-9_*.\-]{6,}          # OpenAI, Anthropic and their like
     | (?<![A-Za-z0-9])AIza[A-Za-z0-9_*\-]{6,}                               # Google API keys
     | (?<![A-Za-z0-9])ya29\.[A-Za-z0-9_\-]{6,}                              # Google OAuth tokens
-    | (?<![A-Za-z0-9])eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?  # JSON web tokens
+    | (?<![A-Za-z0-9_\-])eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?  # JSON web tokens
     | (?i:\b(?P<scheme>(?:bearer|basic)\s+))(?=[A-Za-z0-9._~+/=*\-]*[0-9*])[A-Za-z0-9._~+/=*\-]{6,}
     | (?i:\b(?P<header>(?:x-api-key|x-goog-api-key|api[_-]key)["']?\s*[:=]\s*["']?))[^\s"',;&]{4,}
     | (?i:(?P<query>[?&](?:key|api_key|token|access_token)=))[^\s"'&]{4,}

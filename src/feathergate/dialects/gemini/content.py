@@ -13,8 +13,8 @@ from typing import Any
 
 from feathergate.capability import Capability
 from feathergate.dialects.gemini.call import Call, Paired, build_call, build_result
-from feathergate.dialects.gemini.loss import Losses
 from feathergate.dialects.gemini.media import build_media
+from feathergate.dialects.loss import Losses
 from feathergate.errors import ClientError
 from feathergate.wire.chat import Message, Part
 

@@ -5,9 +5,9 @@ Unknown members are dropped as those of `DROPPED` are, but for the extensions, w
 
 from __future__ import annotations
 
-from msgspec import Raw, UnsetType
+from msgspec import Raw
 
-from feathergate.dialects.gemini.loss import Losses
+from feathergate.dialects.loss import Losses
 from feathergate.errors import ClientError
 from feathergate.wire.codec import Members, is_null
 
@@ -64,11 +64,6 @@ EXTENSIONS = {
 }
 
 _WHAT_GEMINI_DOES_ANYWAY = {"store": b"false", "parallel_tool_calls": b"true"}
-
-
-def given(raw: Raw | UnsetType) -> Raw | None:
-    """A raw member; None where it is absent or `null`, which mean the same in OpenAI's protocol."""
-    return None if isinstance(raw, UnsetType) or is_null(raw) else raw
 
 
 def check_fields(members: Members, losses: Losses) -> None:

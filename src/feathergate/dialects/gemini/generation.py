@@ -8,13 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from feathergate.capability import Capability
-from feathergate.dialects.gemini.field import given
-from feathergate.dialects.gemini.loss import Losses
 from feathergate.dialects.gemini.schema import clean_schema
 from feathergate.dialects.gemini.thinking import build_thinking
+from feathergate.dialects.loss import Losses
 from feathergate.errors import ClientError
 from feathergate.wire.chat import ChatRequest
-from feathergate.wire.codec import decode_any, decode_response_format
+from feathergate.wire.codec import decode_any, decode_response_format, given
 
 _STOP_LIMIT = 5
 _CANDIDATE_LIMIT = 8

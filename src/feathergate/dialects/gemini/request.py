@@ -16,9 +16,9 @@ from feathergate.dialects.gemini.call import pair_calls
 from feathergate.dialects.gemini.content import build_contents
 from feathergate.dialects.gemini.field import check_fields, pick_extensions
 from feathergate.dialects.gemini.generation import build_generation
-from feathergate.dialects.gemini.loss import Losses
 from feathergate.dialects.gemini.media import find_resolution
 from feathergate.dialects.gemini.tool import build_tools, pick_names, read_tools
+from feathergate.dialects.loss import Losses
 from feathergate.errors import ClientError
 from feathergate.wire.chat import ChatRequest, CustomTool
 from feathergate.wire.codec import Members, decode_messages, encode
@@ -30,7 +30,7 @@ _CACHED = ("systemInstruction", "tools", "toolConfig")
 def build_request(request: ChatRequest, members: Members, target: Target) -> Built:
     """Raises `ClientError` naming the field that cannot be carried."""
     path = _build_path(target.model, stream=bool(request.stream))
-    losses = Losses(strict=target.strict)
+    losses = Losses("Gemini's API", strict=target.strict)
     check_fields(members, losses)
     try:
         body, context = _build_body(request, pick_extensions(members), target, losses)

@@ -13,8 +13,7 @@ from feathergate.events import Event
 
 
 class GeminiStream:
-    """`complete` is true while every candidate seen has its finish reason, or the prompt was blocked: more may
-    follow all the same, so the reader reads on until the stream ends."""
+    """`complete` stays false: a finish reason is no end mark, since more may follow it and old models repeat it."""
 
     __slots__ = ("_reader", "complete")
 
@@ -24,9 +23,7 @@ class GeminiStream:
 
     def decode(self, name: bytes, data: bytes) -> Sequence[Event]:
         """Raises `UpstreamError` for an error event and for what is no response."""
-        events = [event for response in decode_answer(data) for event in self._reader.read(response)]
-        self.complete = self._reader.complete
-        return events
+        return [event for response in decode_answer(data) for event in self._reader.read(response)]
 
     def finish(self) -> Sequence[Event]:
         """Raises `UpstreamError` (truncated) where no finish reason came."""

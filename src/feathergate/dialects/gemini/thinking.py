@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Raw
 
 from feathergate.capability import Capability
-from feathergate.dialects.gemini.field import given
 from feathergate.errors import ClientError
 from feathergate.wire.chat import ChatRequest, ReasoningEffort
+from feathergate.wire.codec import given
 
 _EFFORTS: tuple[str, ...] = get_args(ReasoningEffort)
 _BUDGETS = {"low": 1024, "medium": 8192, "high": 24_576}

@@ -14,12 +14,11 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from feathergate.capability import Capability
-from feathergate.dialects.gemini.field import given
-from feathergate.dialects.gemini.loss import Losses
 from feathergate.dialects.gemini.schema import clean_schema
+from feathergate.dialects.loss import Losses
 from feathergate.errors import ClientError
 from feathergate.wire.chat import ChatRequest, CustomTool, FunctionTool, NamedTool, Tool, ToolChoice, ToolReference
-from feathergate.wire.codec import decode_any, decode_tool_choice, decode_tools, encode
+from feathergate.wire.codec import decode_any, decode_tool_choice, decode_tools, encode, given
 
 _LEGAL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_.:-]")

@@ -1,8 +1,9 @@
 """Anthropic's Messages API as an upstream speaks it.
 
-`request.py` builds (with `history.py`, `assistant.py`, `part.py`, `tool.py` and `thinking.py`), `answer.py` reads
-whole answers and `stream.py` streams through the same machine, `failure.py` reads errors, `loss.py` keeps count of
-what could not be carried. Specification: reference/wire/anthropic.md.
+`request.py` builds (`history.py`, `assistant.py` and `part.py` the messages, `toolset.py` and `tool.py` the tools,
+`form.py`, `thinking.py` and `knob.py` the rest), `answer.py` reads
+whole answers and `stream.py` streams through the same machine (with `block.py`), `failure.py` reads errors.
+Specification: reference/wire/anthropic.md.
 """
 
 from __future__ import annotations

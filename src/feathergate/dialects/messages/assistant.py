@@ -66,7 +66,7 @@ def build_content(message: Message, words: Sequence[Block], call_ids: Collection
     as_it_came = _content_as_it_came(message)
     if as_it_came is None:
         return [*_build_thinking(message), *(words or build_text(message.refusal))]
-    return [block for block in as_it_came if block.get("type") != "tool_use" or str(block.get("id")) in call_ids]
+    return [block for block in as_it_came if block["type"] != "tool_use" or str(block.get("id")) in call_ids]
 
 
 def place_calls(content: Sequence[Block], calls: Mapping[str, Block]) -> list[Block]:
@@ -74,7 +74,7 @@ def place_calls(content: Sequence[Block], calls: Mapping[str, Block]) -> list[Bl
     left = dict(calls)
     placed: list[Block] = []
     for block in content:
-        call = left.pop(str(block["id"]), None) if block.get("type") == "tool_use" else block
+        call = left.pop(str(block.get("id")), None) if block["type"] == "tool_use" else block
         placed += [call] if call is not None else []
     return [*placed, *left.values()]
 
@@ -83,9 +83,15 @@ def _content_as_it_came(message: Message) -> list[Block] | None:
     """The content that our own answer gave along; of another shape, it is not ours."""
     ours = (message.extra_content or {}).get("anthropic")
     content = ours.get("content") if isinstance(ours, dict) else None
-    if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
+    if not isinstance(content, list) or not all(_is_block(block) for block in content):
         return None
-    return [block for block in content if block.get("type") != "text" or build_text(str(block.get("text", "")))]
+    return [block for block in content if block["type"] != "text" or build_text(block["text"])]
+
+
+def _is_block(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        return False
+    return value["type"] != "text" or isinstance(value.get("text"), str)
 
 
 def _build_thinking(message: Message) -> list[Block]:

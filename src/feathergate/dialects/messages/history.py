@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from feathergate.capability import Capability
+from feathergate.dialects.loss import Losses
 from feathergate.dialects.messages.assistant import Call, build_content, place_calls, read_calls
-from feathergate.dialects.messages.loss import Losses
 from feathergate.dialects.messages.part import THINKING, Block, build_marker, build_parts, with_marker
-from feathergate.dialects.messages.tool import rename
+from feathergate.dialects.messages.tool import Names
 from feathergate.errors import ClientError
 from feathergate.wire.chat import Message
 
@@ -84,7 +84,7 @@ class _Conversation:
         self.turns: list[_Turn] = []
         self._names = names
         self._losses = losses
-        self._ids: set[str] = set()
+        self._ids = Names(_ID_LIMIT)
         # Of the last assistant's turn: each call's ids upstream by its key, and how many of them were answered.
         self._calls: dict[tuple[str, str], list[str]] = {}
         self._answered: dict[tuple[str, str], int] = {}
@@ -140,8 +140,7 @@ class _Conversation:
 
     def _open_call(self, call: Call) -> str:
         """The call's id upstream: its own, unless Anthropic would refuse it or another call has it."""
-        upstream = rename(call.id, self._ids, _ID_LIMIT)
-        self._ids.add(upstream)
+        upstream = self._ids.claim(call.id)
         self._calls.setdefault(call.key, []).append(upstream)
         return upstream
 
@@ -179,13 +178,14 @@ def _render_turn(turn: _Turn, system_in_place: bool) -> list[Block]:
     """The turn's message, and the system message that follows it where the operator had the last word."""
     if turn.role == "assistant":
         return [{"role": "assistant", "content": [block for _, blocks in turn.items for block in blocks]}]
-    items = list(turn.items)
-    last_words: list[Block] = []
-    while system_in_place and items and items[-1][0] and (turn.calls or any(not system for system, _ in items)):
-        last_words = [*items.pop()[1], *last_words]
+    items, end = turn.items, len(turn.items)
+    if system_in_place and (turn.calls or not all(system for system, _ in items)):
+        while end and items[end - 1][0]:
+            end -= 1
     content = [turn.results.get(call) or _build_missing(call) for call in turn.calls]
-    for system, blocks in items:
+    for system, blocks in items[:end]:
         content += [_as_note(block) for block in blocks] if system else blocks
+    last_words = [block for _, blocks in items[end:] for block in blocks]
     messages: list[Block] = [{"role": "user", "content": content or [{"type": "text", "text": _PLACEHOLDER}]}]
     return [*messages, {"role": "system", "content": last_words}] if last_words else messages
 

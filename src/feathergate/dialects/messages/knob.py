@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, UnsetType
 
 from feathergate.capability import Capability
-from feathergate.dialects.messages.loss import Losses
+from feathergate.dialects.loss import Losses
 from feathergate.dialects.messages.thinking import Thinking
 from feathergate.errors import ClientError
 from feathergate.wire import codec
@@ -82,7 +82,7 @@ def build_metadata(request: ChatRequest) -> dict[str, str]:
     user = request.safety_identifier or request.user
     if not user:
         return {}
-    if _PERSONAL.search(user) or len(user) > _USER_LIMIT:
+    if len(user) > _USER_LIMIT or _PERSONAL.search(user):
         user = hashlib.sha256(user.encode()).hexdigest()
     return {"user_id": user}
 

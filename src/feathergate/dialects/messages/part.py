@@ -12,7 +12,7 @@ import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from feathergate.dialects.messages.loss import Losses
+from feathergate.dialects.loss import Losses
 from feathergate.errors import ClientError
 from feathergate.wire.chat import Part
 

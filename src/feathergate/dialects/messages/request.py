@@ -12,6 +12,7 @@ from typing import Any
 
 from feathergate.capability import Capability
 from feathergate.dialects.contract import Built, Context, Target
+from feathergate.dialects.loss import Losses
 from feathergate.dialects.messages.form import plan_form
 from feathergate.dialects.messages.history import History, build_history, lacks_thinking
 from feathergate.dialects.messages.knob import (
@@ -22,7 +23,6 @@ from feathergate.dialects.messages.knob import (
     choose_max_tokens,
     read_object,
 )
-from feathergate.dialects.messages.loss import Losses
 from feathergate.dialects.messages.part import build_marker
 from feathergate.dialects.messages.thinking import Thinking, plan_thinking
 from feathergate.dialects.messages.tool import Choice, build_choice
@@ -31,6 +31,7 @@ from feathergate.errors import ClientError
 from feathergate.wire import codec
 from feathergate.wire.chat import ChatRequest
 
+_API = "Anthropic's Messages API"
 PATH = "/v1/messages"
 VERSION = "2023-06-01"
 
@@ -105,7 +106,7 @@ def build_request(request: ChatRequest, members: codec.Members, target: Target) 
 
 def _build(request: ChatRequest, members: codec.Members, target: Target) -> Built:
     capability = target.capability
-    losses = Losses(target.strict)
+    losses = Losses(_API, strict=target.strict)
     _report_dropped(request, members, losses)
     messages = codec.decode_messages(request.messages)
     form = plan_form(request, capability)
@@ -191,7 +192,7 @@ def _keep_last_markers(body: Mapping[str, Any]) -> None:
 
 def _betas(history: History) -> list[tuple[str, str]]:
     said = [block for turn in history.turns for block in turn["content"]]
-    nested = [part for block in said if isinstance(block.get("content"), list) for part in block["content"]]
-    sources = (block.get("source") for block in (*said, *nested))
+    nested = [part for block in said if block["type"] == "tool_result" for part in block.get("content", ())]
+    sources = [block.get("source") for block in (*said, *nested) if isinstance(block, dict)]
     uses_files = any(isinstance(source, dict) and source.get("type") == "file" for source in sources)
     return [("anthropic-beta", _FILES_BETA)] if uses_files else []

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from feathergate.capability import Capability
-from feathergate.dialects.messages.loss import Losses
+from feathergate.dialects.loss import Losses
 
 _EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 _BUDGETS: Mapping[str, int] = {

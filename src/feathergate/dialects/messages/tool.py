@@ -7,12 +7,11 @@ A custom tool takes one string, `input`. Specification: reference/wire/anthropic
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import count
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from feathergate.capability import Capability
-from feathergate.dialects.messages.loss import Losses
+from feathergate.dialects.loss import Losses
 from feathergate.dialects.messages.part import Block, build_marker, with_marker
 from feathergate.dialects.schema import is_recursive, sanitise_for_messages
 from feathergate.errors import ClientError
@@ -27,51 +26,64 @@ _UNIONS = ("anyOf", "oneOf", "allOf")
 # --- names --------------------------------------------------------------------------------------------------------
 
 
-def rename(name: str, taken: Collection[str], limit: int) -> str:
-    """The name in the characters that Anthropic takes, at most `limit` of them, and not one that is taken."""
-    plain = _NOT_IN_NAME.sub("_", name)[:limit] or "_"
-    if plain not in taken:
-        return plain
-    numbered = (plain[: limit - len(end)] + end for end in map("_{}".format, count(2)))
-    return next(new for new in numbered if new not in taken)
+class Names:
+    """Gives out names in the characters that Anthropic takes, each once and at most `limit` characters long."""
+
+    __slots__ = ("_limit", "_numbers", "_taken")
+
+    def __init__(self, limit: int, taken: Iterable[str] = ()) -> None:
+        self._limit = limit
+        self._taken = set(taken)
+        self._numbers: dict[str, int] = {}
+
+    def fits(self, name: str) -> bool:
+        return self._plain(name) == name and name not in self._taken
+
+    def claim(self, name: str) -> str:
+        """The name itself if it fits, else one like it."""
+        plain = new = self._plain(name)
+        while new in self._taken:
+            number = self._numbers[plain] = self._numbers.get(plain, 1) + 1
+            new = f"{plain[: self._limit - len(str(number)) - 1]}_{number}"
+        self._taken.add(new)
+        return new
+
+    def _plain(self, name: str) -> str:
+        return _NOT_IN_NAME.sub("_", name)[: self._limit] or "_"
 
 
-def map_names(names: Iterable[str], reserved: Collection[str]) -> dict[str, str]:
+def map_names(names: Iterable[str], reserved: Iterable[str]) -> dict[str, str]:
     """Every client's name of a tool to Anthropic's. A name that needs no change keeps itself."""
-    wanted = dict.fromkeys(names)
-    kept = {name for name in wanted if rename(name, reserved, _NAME_LIMIT) == name}
-    taken = {*reserved, *kept}
-    mapped: dict[str, str] = {}
-    for name in wanted:
-        mapped[name] = name if name in kept else rename(name, taken, _NAME_LIMIT)
-        taken.add(mapped[name])
-    return mapped
+    given = Names(_NAME_LIMIT, reserved)
+    wanted = list(dict.fromkeys(names))
+    kept = {name: given.claim(name) for name in wanted if given.fits(name)}
+    return {name: kept.get(name) or given.claim(name) for name in wanted}
 
 
 # --- tools --------------------------------------------------------------------------------------------------------
 
 
-def name_of(tool: Tool, where: str) -> str:
-    """Raises `ClientError` for a tool without the member that its type names."""
+def member_of(tool: Tool, where: str) -> FunctionTool | CustomTool:
+    """The member that the tool's type names; raises `ClientError` where it is missing."""
     member: FunctionTool | CustomTool | None = tool.custom if tool.type == "custom" else tool.function
     if member is None:
         raise ClientError(f"The tool has no '{tool.type}' ({where}). Add it.", param=f"{where}.{tool.type}")
-    return member.name
+    return member
 
 
 def build_tools(tools: Sequence[Tool], names: Mapping[str, str], capability: Capability, losses: Losses) -> list[Block]:
     strict_left = _STRICT_LIMIT if capability.structured_output else 0
     built: list[Block] = []
     for index, tool in enumerate(tools):
-        block = _build_custom(tool.custom, names) if tool.custom is not None else {}
-        if tool.function is not None:
-            block = _build_function(tool.function, names)
-            if tool.function.strict:
-                if strict_left and not is_recursive(block["input_schema"]):
-                    strict_left -= 1
-                    block |= {"input_schema": sanitise_for_messages(block["input_schema"]), "strict": True}
-                else:
-                    losses.drop("tools.function.strict", f"tools[{index}].function.strict")
+        where = f"tools[{index}]"
+        member = member_of(tool, where)
+        block = _build_custom(member, names) if isinstance(member, CustomTool) else _build_function(member, names)
+        if isinstance(member, FunctionTool) and member.strict:
+            if strict_left and not is_recursive(block["input_schema"]):
+                strict_left -= 1
+                block |= {"input_schema": sanitise_for_messages(block["input_schema"]), "strict": True}
+            else:
+                losses.drop("tools.function.strict", f"{where}.function.strict")
         built += with_marker([block], build_marker(tool.cache_control))
     return built
 
@@ -111,7 +123,7 @@ def as_object_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     required = _strings(schema.get("required"))
     for union in _UNIONS:
         branches = [_resolve(branch, schema) for branch in _objects(schema.get(union))]
-        needs = [_strings(branch.get("required")) for branch in branches]
+        needs = [dict.fromkeys(_strings(branch.get("required"))) for branch in branches]
         for branch in branches:
             properties |= _members(branch.get("properties"))
         if union == "allOf":
@@ -192,7 +204,7 @@ def build_choice(
         return Choice({"type": "none"})
     single = {} if parallel else {"disable_parallel_tool_use": True}
     if wish.mode == "auto":
-        return Choice({"type": "auto", **single} if single or wish.allowed is not None else None)
+        return Choice({"type": "auto", **single} if single else None)
     name = names[wish.name] if wish.name is not None else None
     if not can_force:
         losses.drop(wish.where)

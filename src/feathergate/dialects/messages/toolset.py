@@ -12,12 +12,12 @@ import msgspec
 from msgspec import Raw, UnsetType
 
 from feathergate.capability import Capability
+from feathergate.dialects.loss import Losses
 from feathergate.dialects.messages.assistant import read_calls
 from feathergate.dialects.messages.form import JSON_INSTRUCTION, Form
 from feathergate.dialects.messages.knob import read_object
-from feathergate.dialects.messages.loss import Losses
 from feathergate.dialects.messages.part import Block
-from feathergate.dialects.messages.tool import Wish, build_known_tools, build_tools, map_names, name_of, read_choice
+from feathergate.dialects.messages.tool import Wish, build_known_tools, build_tools, map_names, member_of, read_choice
 from feathergate.errors import ClientError
 from feathergate.wire import codec
 from feathergate.wire.chat import ChatRequest, FunctionTool, Message, NamedTool, Tool
@@ -50,7 +50,7 @@ def plan_tools(
     search = read_object(request.web_search_options, "web_search_options")
     tools = [*codec.decode_tools(request.tools or []), *_read_functions(request.functions or [])]
     called = [call.name for index, message in enumerate(messages) for call in read_calls(message, index)]
-    declared = [name_of(tool, f"tools[{index}]") for index, tool in enumerate(tools)]
+    declared = [member_of(tool, f"tools[{index}]").name for index, tool in enumerate(tools)]
     reserved = {_SEARCH_NAME} if search is not None else {JSON_NAME} if form.schema is not None else set()
     names = map_names([*declared, *called], reserved)
     choosable = {name: names[name] for name in declared}
@@ -67,7 +67,7 @@ def plan_tools(
         blocks.append({"name": JSON_NAME, "description": JSON_INSTRUCTION, "input_schema": form.schema})
         wish = Wish("named", JSON_NAME, where="response_format")
         choosable = {JSON_NAME: JSON_NAME}
-    custom = frozenset(tool.custom.name for tool in tools if tool.custom is not None)
+    custom = frozenset(tool.custom.name for tool in tools if tool.type == "custom" and tool.custom)
     parallel = request.parallel_tool_calls is not False and not request.functions
     return Toolset(blocks, names, choosable, wish, custom, parallel)
 

@@ -6,11 +6,15 @@ from feathergate.errors import ClientError
 
 
 class Losses:
-    """Collects the names of what is dropped, each once, in the order in which it was met."""
+    """Collects the names of what is dropped, each once, in the order in which it was met.
 
-    __slots__ = ("_names", "_strict")
+    `api` is how an error calls what cannot carry them: "Anthropic's Messages API".
+    """
 
-    def __init__(self, strict: bool) -> None:
+    __slots__ = ("_api", "_names", "_strict")
+
+    def __init__(self, api: str, *, strict: bool) -> None:
+        self._api = api
         self._strict = strict
         self._names: dict[str, None] = {}
 
@@ -23,8 +27,7 @@ class Losses:
         param = where or name
         if self._strict:
             raise ClientError(
-                f"'{param}' has no equivalent in Anthropic's Messages API. Leave it out, or do not ask for a "
-                "strict translation.",
+                f"'{param}' has no equivalent in {self._api}. Leave it out, or do not ask for a strict translation.",
                 param=param,
                 code="unsupported_parameter",
             )

@@ -1,0 +1,51 @@
+"""The recorded cases as tests are parametrised with them, and what each must become."""
+
+from __future__ import annotations
+
+import pytest
+from tests.conformance import anthropic_reading, gemini_reading, openai_reading
+from tests.conformance.reading import Broken, Reading
+from tests.conformance.tally import PROVIDERS
+from tests.recorded import Recording, find_recordings
+
+MISSING = "there are no recordings beside the project (../shared/recordings)"
+
+
+def list_cases(kind: str) -> list[Recording]:
+    """All providers' cases of a kind ("chat", "stream", "error")."""
+    return [recording for provider in PROVIDERS for recording in find_recordings(provider, kind)]
+
+
+def each_case(kind: str) -> pytest.MarkDecorator:
+    """Parametrises a test's `recording`; one skipped test stands for all where the recordings are missing."""
+    cases = [pytest.param(case, id=f"{case.provider}-{case.name}") for case in list_cases(kind)]
+    missing = pytest.param(None, marks=pytest.mark.skip(reason=MISSING), id="missing")
+    return pytest.mark.parametrize("recording", cases or [missing])
+
+
+def name_model(recording: Recording) -> str:
+    """The model's name under which the replay server knows a recording."""
+    return f"{recording.provider}.{recording.kind}.{recording.name}"
+
+
+def asks_for_stream(recording: Recording) -> bool:
+    """An error under status 200 is one within a stream."""
+    return (
+        recording.kind == "stream"
+        or "stream_requested" in recording.features
+        or (recording.kind == "error" and recording.status == 200)
+    )
+
+
+def read_recording(recording: Recording) -> Reading | Broken:
+    """What the client must get of a recording with status 200."""
+    model, body = name_model(recording), recording.body
+    stream = recording.kind != "chat"
+    match recording.provider:
+        case "openai":
+            return openai_reading.read_stream(body) if stream else openai_reading.read_answer(body)
+        case "anthropic":
+            return anthropic_reading.read_stream(body) if stream else anthropic_reading.read_answer(body)
+        case _:
+            read = gemini_reading.read_stream if stream else gemini_reading.read_answer
+            return read(body, model)
