@@ -75,12 +75,17 @@ class ReplayUpstream:
             writer.transport.abort()
 
 
-def script_answer(recording: Recording, *, pieces: Iterable[bytes] | None = None, headers: bytes = b"") -> Answer:
-    """The recording as it was served, or with its body in other `pieces`; `headers` is a content-encoding."""
+def script_answer(recording: Recording, *, pieces: Iterable[bytes] | None = None, coding: bytes = b"") -> Answer:
+    """The recording as it was served, a stream an event a write; or with other `pieces`, in the coding `coding`."""
     kept = tuple(header for header in recording.headers if header[0].lower() not in _TRANSPORT)
-    added = ((b"content-encoding", headers),) if headers else ()
+    added = ((b"content-encoding", coding),) if coding else ()
     chunked = any(b"event-stream" in value for _, value in recording.headers)
-    return Answer(recording.status, (*kept, *added), tuple(pieces or (recording.body,)), chunked)
+    return Answer(recording.status, (*kept, *added), tuple(pieces or split_events(recording.body)), chunked)
+
+
+def split_events(body: bytes) -> list[bytes]:
+    """A stream's events, each with the blank line that ends it; any other body is one piece."""
+    return [event for event in re.split(rb"(?<=\n\n)|(?<=\r\n\r\n)", body) if event]
 
 
 def build_unknown() -> Answer:

@@ -36,10 +36,14 @@ from feathergate.transport.upstream import HttpTransport
 from feathergate.wire.codec import Members, raw
 
 _STREAM_IDLE_S = 300.0
+_SECRET_CHARS = 8
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
-    """One model at one provider, ready to be asked. `model_name` is the configuration's, `model` the upstream's."""
+    """One model at one provider, ready to be asked. `model_name` is the configuration's, `model` the upstream's.
+
+    `secrets` is what the headers hold of them, so that an error that repeats one can be told from others.
+    """
 
     model_name: str
     model: str
@@ -47,6 +51,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     transport: Transport
     base_path: str
     headers: bytes
+    secrets: tuple[str, ...]
     timeouts: Timeouts
     stream_timeouts: Timeouts
     defaults: Members
@@ -54,7 +59,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool
 
     def __repr__(self) -> str:
-        """Without the headers, which hold the key, and without the parameters."""
+        """Without the key and the parameters."""
         return f"Deployment({self.model_name!r}, {self.provider.name}/{self.model})"
 
     def target(self) -> Target:
@@ -175,6 +180,7 @@ def _compile_entry(
         transport=transport,
         base_path=base_path,
         headers=build_headers(provider, params),
+        secrets=find_secrets(params),
         timeouts=timeouts,
         stream_timeouts=stream_timeouts,
         defaults=_raw_members(params.defaults),
@@ -205,6 +211,12 @@ def build_headers(provider: Provider, params: LitellmParams) -> bytes:
         headers["openai-organization"] = params.organization
     headers |= {name.lower(): value.reveal() for name, value in params.extra_headers.items()}
     return b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items())
+
+
+def find_secrets(params: LitellmParams) -> tuple[str, ...]:
+    """The key and the extra headers' values, but for those that are too short to be told from other words."""
+    values = (params.api_key, *params.extra_headers.values())
+    return tuple(value.reveal() for value in values if value is not None and len(value) >= _SECRET_CHARS)
 
 
 def _find_transport(

@@ -26,7 +26,7 @@ def test_address_is_host_and_port(text: str, address: Address) -> None:
 
 @pytest.mark.parametrize("text", ["", "8080", ":8080", "host:", "host:http", "host:65536", "::1:80", "a:-1", "a:٣"])
 def test_other_text_is_no_address(text: str) -> None:
-    with pytest.raises(ValueError, match="HOST:PORT|brackets"):
+    with pytest.raises(ValueError, match=r"HOST:PORT|brackets"):
         parse_address(text)
 
 

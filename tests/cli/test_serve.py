@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.command import HELLO, PATIENCE_S, Gateway, clean_environ, is_listening, run, serving
+from tests.command import HELLO, PATIENCE_S, Gateway, clean_environ, is_listening, run, serving, wait_until
 
 from feathergate import __version__
 
@@ -157,6 +157,14 @@ def test_wrong_configuration_is_refused_with_every_problem(tmp_path: Path) -> No
     assert "config.yaml:3:33" in done.stderr
 
 
+def test_workers_without_a_folder_to_share_are_not_started(tmp_path: Path) -> None:
+    code = "import tempfile, feathergate.cli as cli; tempfile.tempdir = '/absent'; cli.main()"
+    command = [sys.executable, "-c", code, "--workers", "2", "--port", "0"]
+    done = subprocess.run(command, cwd=tmp_path, env=clean_environ(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "set TMPDIR" in done.stderr
+
+
 def test_unknown_option_is_a_usage_error(tmp_path: Path) -> None:
     done = run("--prot", "1", cwd=tmp_path)
     assert done.returncode == 2
@@ -193,8 +201,7 @@ def test_serve_needs_no_standard_streams(tmp_path: Path) -> None:
     process = subprocess.Popen(["sh", "-c", command], cwd=tmp_path, env=clean_environ())
     try:
         silent = Gateway(process, {"port": port}, tmp_path)
-        while not is_listening(port):
-            assert process.poll() is None
+        wait_until(lambda: is_listening(port))
         assert silent.chat()[0] == 200
         assert silent.end() == 0
     finally:
@@ -221,6 +228,17 @@ def test_signal_lets_a_request_finish(tmp_path: Path) -> None:
         assert gateway.end() == 0
         asking.join()
         assert answers == [200]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_draining_gateway_takes_nobody_new(tmp_path: Path, workers: str) -> None:
+    write(tmp_path, MOCK)
+    with serving("--workers", workers, cwd=tmp_path) as gateway, asking_for(gateway, "mock/stall"):
+        time.sleep(0.15)
+        gateway.process.terminate()
+        wait_until(lambda: not is_listening(gateway.started["port"]))
+        assert gateway.process.poll() is None
+        assert gateway.end() == 0
 
 
 def test_second_signal_ends_at_once(tmp_path: Path) -> None:

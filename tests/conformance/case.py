@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from tests.conformance import anthropic_reading, gemini_reading, openai_reading
 from tests.conformance.reading import Broken, Reading
@@ -17,15 +19,24 @@ def list_cases(kind: str) -> list[Recording]:
 
 
 def each_case(kind: str) -> pytest.MarkDecorator:
+    return each_of(list_cases(kind))
+
+
+def each_of(cases: Sequence[Recording]) -> pytest.MarkDecorator:
     """Parametrises a test's `recording`; one skipped test stands for all where the recordings are missing."""
-    cases = [pytest.param(case, id=f"{case.provider}-{case.name}") for case in list_cases(kind)]
     missing = pytest.param(None, marks=pytest.mark.skip(reason=MISSING), id="missing")
-    return pytest.mark.parametrize("recording", cases or [missing])
+    named = [pytest.param(case, id=name_model(case)) for case in cases]
+    return pytest.mark.parametrize("recording", named or [missing])
 
 
 def name_model(recording: Recording) -> str:
     """The model's name under which the replay server knows a recording."""
     return f"{recording.provider}.{recording.kind}.{recording.name}"
+
+
+def name_for_client(recording: Recording) -> str:
+    """The model's name with which a client asks for it."""
+    return f"{recording.provider}/{name_model(recording)}"
 
 
 def asks_for_stream(recording: Recording) -> bool:

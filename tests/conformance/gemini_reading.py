@@ -86,7 +86,9 @@ def _count_citations(grounding: dict[str, Any]) -> int:
     """A citation is a supported passage and a source with an address, whichever kind of source it is. A support
     may name a source that is not there."""
     chunks = dict(enumerate(grounding.get("groundingChunks", ())))
-    addresses = {place: source["uri"] for place, chunk in chunks.items() for source in chunk.values() if "uri" in source}
+    addresses = {
+        place: source["uri"] for place, chunk in chunks.items() for source in chunk.values() if "uri" in source
+    }
     return sum(
         place in addresses
         for support in grounding.get("groundingSupports", ())

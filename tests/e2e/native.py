@@ -111,8 +111,8 @@ def _message(block: dict[str, Any], stop: str) -> Any:
 
 def _message_events(block: dict[str, Any], deltas: Iterable[dict[str, Any]], stop: str) -> list[bytes]:
     usage = {"input_tokens": PROMPT_TOKENS, "output_tokens": 1}
-    start = {**_MESSAGE, "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
-    events = [
+    start: dict[str, Any] = {**_MESSAGE, "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
+    events: list[dict[str, Any]] = [
         {"type": "message_start", "message": start},
         {"type": "content_block_start", "index": 0, "content_block": block},
         *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
@@ -124,7 +124,7 @@ def _message_events(block: dict[str, Any], deltas: Iterable[dict[str, Any]], sto
         },
         {"type": "message_stop"},
     ]
-    return [encode_event(event, str(event["type"])) for event in events]
+    return [encode_event(event, event["type"]) for event in events]
 
 
 ANTHROPIC = Native(

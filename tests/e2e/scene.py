@@ -17,7 +17,7 @@ from tests.scripted_upstream import Script, ScriptedUpstream
 from feathergate.observe.access_log import AccessLog
 from feathergate.transport.upstream import HttpTransport
 
-HELLO = [{"role": "user", "content": "Hello"}]
+HELLO: Any = [{"role": "user", "content": "Hello"}]
 CHAT = "/v1/chat/completions"
 PAUSE_S = 0.05
 """Between two steps of an upstream that are not to arrive as one."""

@@ -47,7 +47,7 @@ class Person(BaseModel):
 @each_provider
 async def test_create_yields_text_finish_and_usage(native: Native) -> None:
     async with open_scene(build_whole(native.text("Hi there"))) as scene, scene.sdk() as client:
-        answer = await client.chat.completions.create(model=f"fast-{native.name}", messages=HELLO)  # type: ignore[arg-type]
+        answer = await client.chat.completions.create(model=f"fast-{native.name}", messages=HELLO)
     choice = answer.choices[0]
     assert (choice.message.content, choice.finish_reason) == ("Hi there", "stop")
     assert answer.usage is not None
@@ -63,7 +63,7 @@ async def test_sync_client_gets_the_same(native: Native) -> None:
     async with open_scene(build_whole(native.text("Hi"))) as scene:
         with openai.OpenAI(base_url=scene.gateway.url, api_key="x", max_retries=0) as client:
             answer = await asyncio.to_thread(
-                lambda: client.chat.completions.create(model=f"fast-{native.name}", messages=HELLO)  # type: ignore[arg-type]
+                lambda: client.chat.completions.create(model=f"fast-{native.name}", messages=HELLO)
             )
     assert answer.choices[0].message.content == "Hi"
 
@@ -75,7 +75,7 @@ async def test_stream_yields_every_piece_and_usage(native: Native) -> None:
             chunk
             async for chunk in await client.chat.completions.create(
                 model=f"fast-{native.name}",
-                messages=HELLO,  # type: ignore[arg-type]
+                messages=HELLO,
                 stream=True,
                 stream_options={"include_usage": True},
             )
@@ -93,7 +93,7 @@ async def test_stream_helper_folds_the_answer(native: Native) -> None:
     async with (
         open_scene(build_stream(native.events(["Hi", " there"]))) as scene,
         scene.sdk() as client,
-        client.chat.completions.stream(model=f"fast-{native.name}", messages=HELLO) as stream,  # type: ignore[arg-type]
+        client.chat.completions.stream(model=f"fast-{native.name}", messages=HELLO) as stream,
     ):
         completion = await stream.get_final_completion()
     assert completion.choices[0].message.content == "Hi there"
@@ -142,7 +142,7 @@ def check_result_turn(native: Native, body: Any) -> None:
 @each_provider
 async def test_tools_are_declared_upstream(native: Native) -> None:
     async with open_scene(build_whole(native.call)) as scene, scene.sdk() as client:
-        await client.chat.completions.create(model=f"fast-{native.name}", messages=HELLO, tools=[WEATHER])  # type: ignore[arg-type]
+        await client.chat.completions.create(model=f"fast-{native.name}", messages=HELLO, tools=[WEATHER])
     body = decode_body(scene.upstream.requests[0])
     declared = {
         "openai": lambda: body["tools"][0]["function"]["name"],
@@ -158,7 +158,7 @@ async def test_parse_yields_the_typed_answer(native: Native) -> None:
     async with open_scene(script) as scene, scene.sdk() as client:
         answer = await client.chat.completions.parse(
             model=f"fast-{native.name}",
-            messages=HELLO,  # type: ignore[arg-type]
+            messages=HELLO,
             response_format=Person,
         )
     assert answer.choices[0].message.parsed == Person(name="Ada", age=36)
@@ -172,9 +172,7 @@ async def test_image_reaches_the_provider(native: Native) -> None:
         {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
     ]
     async with open_scene(build_whole(native.text("A pixel"))) as scene, scene.sdk() as client:
-        await client.chat.completions.create(
-            model=f"fast-{native.name}", messages=[{"role": "user", "content": parts}]
-        )
+        await client.chat.completions.create(model=f"fast-{native.name}", messages=[{"role": "user", "content": parts}])
     assert PIXEL in scene.upstream.requests[0].decode()
 
 
@@ -202,7 +200,7 @@ async def test_error_becomes_the_right_exception(
         with pytest.raises(kind) as caught:
             await client.with_options(max_retries=0).chat.completions.create(
                 model=f"fast-{native.name}",
-                messages=HELLO,  # type: ignore[arg-type]
+                messages=HELLO,
                 stream=stream,
             )
     assert caught.value.status_code == seen
@@ -215,14 +213,14 @@ async def test_rate_limit_carries_its_delay(native: Native) -> None:
     script = build_whole(native.error(429, "Slow down"), "retry-after: 7", status="429 X")
     async with open_scene(script) as scene, scene.sdk() as client:
         with pytest.raises(openai.RateLimitError) as caught:
-            await client.chat.completions.create(model=f"fast-{native.name}", messages=HELLO)  # type: ignore[arg-type]
+            await client.chat.completions.create(model=f"fast-{native.name}", messages=HELLO)
     assert caught.value.response.headers["retry-after"] == "7"
 
 
 async def test_sdk_tries_again_and_succeeds() -> None:
     down = build_whole(OPENAI.error(503, "Down"), "retry-after-ms: 1", status="503 X")
     async with open_scene(down, build_whole(OPENAI.text("Up"))) as scene, scene.sdk(max_retries=1) as client:
-        answer = await client.chat.completions.create(model="fast-openai", messages=HELLO)  # type: ignore[arg-type]
+        answer = await client.chat.completions.create(model="fast-openai", messages=HELLO)
     assert answer.choices[0].message.content == "Up"
 
 
@@ -246,21 +244,25 @@ async def test_models_are_listed_and_found() -> None:
 
 async def test_unknown_model_is_not_found() -> None:
     async with open_scene(()) as scene, scene.sdk() as client:
-        with pytest.raises(openai.NotFoundError, match=r"Model not found: fast-opnai\. Did you mean fast-openai") as caught:
-            await client.chat.completions.create(model="fast-opnai", messages=HELLO)  # type: ignore[arg-type]
+        with pytest.raises(openai.NotFoundError, match=r"fast-opnai\. Did you mean fast-openai") as caught:
+            await client.chat.completions.create(model="fast-opnai", messages=HELLO)
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
 
 
 @each_provider
 async def test_cut_stream_raises_in_the_sdk(native: Native) -> None:
     events = native.events(["Hi"])[: -native.ending]
-    pieces = []
     async with open_scene(build_stream(events, PAUSE_S, LAST_CHUNK)) as scene, scene.sdk() as client:
-        stream = await client.chat.completions.create(model=f"fast-{native.name}", messages=HELLO, stream=True)  # type: ignore[call-overload]
+        stream = await client.chat.completions.create(model=f"fast-{native.name}", messages=HELLO, stream=True)
+        pieces: list[str] = []
         with pytest.raises(openai.APIError, match="ended before"):
-            async for chunk in stream:
-                pieces += [choice.delta.content for choice in chunk.choices if choice.delta.content]
+            await collect(stream, pieces)
     assert pieces == ["Hi"]
+
+
+async def collect(stream: Any, pieces: list[str]) -> None:
+    async for chunk in stream:
+        pieces += [choice.delta.content for choice in chunk.choices if choice.delta.content]
 
 
 async def test_gemini_stream_reads_on_after_a_finish() -> None:
@@ -269,7 +271,7 @@ async def test_gemini_stream_reads_on_after_a_finish() -> None:
     second["candidates"][0]["index"] = 1
     events = [b"data: " + json.dumps(item).encode() + b"\n\n" for item in (first, second)]
     async with open_scene(build_stream(events)) as scene, scene.sdk() as client:
-        stream = await client.chat.completions.create(model="fast-gemini", messages=HELLO, stream=True, n=2)  # type: ignore[arg-type]
+        stream = await client.chat.completions.create(model="fast-gemini", messages=HELLO, stream=True, n=2)
         texts = [choice.delta.content async for chunk in stream for choice in chunk.choices if choice.delta.content]
     assert texts == ["one", "two"]
 

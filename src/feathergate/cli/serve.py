@@ -150,9 +150,16 @@ def _run(config: Config, sock: socket.socket, address: Address, workers: int) ->
     if workers == 1:
         _work(config, sock, on_ready)
         return ExitCode.DONE
-    from feathergate.server.workers import run_workers
+    from tempfile import TemporaryDirectory
 
-    return run_workers(workers, partial(_live, config, sock), on_ready)
+    from feathergate.server.workers import Hooks, run_workers
+
+    try:
+        folder = TemporaryDirectory(prefix="feathergate-metrics-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise FailedError(f"the workers find no folder to share ({error.strerror}): set TMPDIR to one") from None
+    with sock, folder as metrics_folder:
+        return run_workers(workers, partial(_live, config, sock), Hooks(on_ready, sock.close), metrics_folder)
 
 
 def _work(config: Config, sock: socket.socket, on_ready: Callable[[], None]) -> None:

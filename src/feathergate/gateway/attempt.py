@@ -44,7 +44,12 @@ def start_attempt(runtime: Runtime, deployment: Deployment, asked: Asked, built:
     server = runtime.config.server
     dialect = deployment.provider.dialect
     reading = Reading(
-        dialect, built.context, f"chatcmpl-{asked.request_id}", asked.created, server.upstream_body_limit_bytes
+        dialect,
+        built.context,
+        f"chatcmpl-{asked.request_id}",
+        asked.created,
+        server.upstream_body_limit_bytes,
+        deployment.secrets,
     )
     pipe = _open_pipe(reading, asked, server.upstream_event_limit_bytes) if asked.stream else None
     relay = Relay(runtime.shared.ticker, reading, pipe, asked.deadline)

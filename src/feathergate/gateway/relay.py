@@ -17,6 +17,7 @@ from feathergate.errors import DeadlineError, FeatherGateError, UpstreamError
 from feathergate.http.contract import Call, Headers, Responder
 from feathergate.http.ticker import NEVER, Ticker
 from feathergate.wire.chat import Usage
+from feathergate.wire.masking import MASK
 from feathergate.wire.sse import KEEP_ALIVE
 
 COMMIT_LIMIT_S = 10.0
@@ -28,16 +29,23 @@ _LINGER_S = 0.25
 class Reading:
     """How an answer is to be read; the same for every attempt of a request."""
 
-    __slots__ = ("body_limit_bytes", "context", "created", "dialect", "fallback_id")
+    __slots__ = ("body_limit_bytes", "context", "created", "dialect", "fallback_id", "secrets")
 
     def __init__(
-        self, dialect: Dialect, context: Context, fallback_id: str, created: int, body_limit_bytes: int
+        self,
+        dialect: Dialect,
+        context: Context,
+        fallback_id: str,
+        created: int,
+        body_limit_bytes: int,
+        secrets: tuple[str, ...] = (),
     ) -> None:
         self.dialect = dialect
         self.context = context
         self.fallback_id = fallback_id
         self.created = created
         self.body_limit_bytes = body_limit_bytes
+        self.secrets = secrets
 
     def translate(self, body: bytes) -> Whole:
         return translate_whole(body, self.dialect, self.context, self.fallback_id, self.created, self.body_limit_bytes)
@@ -54,6 +62,7 @@ class Relay:
         self.headers: Headers = ()
         self.first_content: float | None = None
         self.client_left = False
+        self.over = False  # the answer has come to its end, good or bad
         self._ticker = ticker
         self._reading = reading
         self._pipe = pipe
@@ -75,11 +84,6 @@ class Relay:
             return self._pipe.usage
         return self.whole.usage if self.whole is not None else None
 
-    @property
-    def over(self) -> bool:
-        """Whether the answer has come to its end, good or bad."""
-        return self.done.done()
-
     # --- the owner's side ---
 
     def attach(self, call: Call) -> None:
@@ -97,7 +101,7 @@ class Relay:
         self._write(held or KEEP_ALIVE)
         self._commit_deadline = NEVER
         self._move_deadline()
-        if self.done.done():
+        if self.over:
             self._end_answer()
 
     def abandon(self) -> None:
@@ -116,7 +120,7 @@ class Relay:
         self.headers = headers
 
     def on_body(self, data: bytes) -> None:
-        if self.done.done():
+        if self.over:
             return
         if self._status != 200 or self._pipe is None:
             self._collect(data)
@@ -137,7 +141,7 @@ class Relay:
 
     def on_end(self) -> None:
         self._call = None
-        if self.done.done():
+        if self.over:
             self._ticker.forget(self)
         elif self._status != 200:
             self._fail(self._parse_error())
@@ -148,7 +152,7 @@ class Relay:
 
     def on_error(self, error: UpstreamError) -> None:
         self._call = None
-        if self.done.done():
+        if self.over:
             self._ticker.forget(self)
             return
         if error.kind != "reset" or not self._status:
@@ -163,7 +167,7 @@ class Relay:
     # --- deadlines ---
 
     def on_deadline(self, now: float) -> None:
-        if self.done.done():
+        if self.over:
             self._settle(cancel=True)
         elif now >= self._total_deadline:
             self._fail(
@@ -245,6 +249,8 @@ class Relay:
         self._settle(cancel=False)
 
     def _fail(self, error: FeatherGateError, *, cancel: bool = False) -> None:
+        for secret in self._reading.secrets:  # a provider may repeat the very key that it rejects
+            error.message = error.message.replace(secret, MASK)
         self.error = error
         self._settle(cancel=cancel)
 
@@ -258,9 +264,11 @@ class Relay:
             if self._call is not None:
                 self._call.cancel()
                 self._call = None
-        if self.done.done():
+        if self.over:
             return
-        self.done.set_result(None)
+        self.over = True
+        if not self.done.done():  # else its waiter has been cancelled
+            self.done.set_result(None)
         self._resolve_ready()
         if self._responder is not None:
             self._end_answer()

@@ -134,7 +134,9 @@ async def _drain(app: App, server: Server, timeout_s: float, end: asyncio.Event)
     """Let what is under way finish; what takes too long, or is not waited for any more, is dropped."""
     drained = asyncio.ensure_future(asyncio.gather(app.drain(timeout_s), server.drain(timeout_s + _LAST_WORDS_S)))
     ended = asyncio.ensure_future(end.wait())
-    await asyncio.wait((drained, ended), return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait((drained, ended), return_when=asyncio.FIRST_COMPLETED)
     ended.cancel()
+    for future in done:
+        future.result()
     server.close()
     await app.drain(0)

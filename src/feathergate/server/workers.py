@@ -14,9 +14,7 @@ import importlib
 import logging
 import os
 import select
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -52,21 +50,23 @@ def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_workers(count: int, work: Work, on_ready: Callable[[], None]) -> int:
-    """Run `work` in `count` processes until a signal ends them; `on_ready` is called when all serve.
+class Hooks(NamedTuple):
+    """What the parent calls: `on_ready` when all workers serve, `on_stop` when it is first told to stop."""
+
+    on_ready: Callable[[], None]
+    on_stop: Callable[[], None]
+
+
+def run_workers(count: int, work: Work, hooks: Hooks, metrics_folder: str) -> int:
+    """Run `work` in `count` processes until a signal ends them; the workers' metrics go to `metrics_folder`.
 
     Returns 0 after a clean end, the worker's code if the first one never served. Nothing that imports
-    prometheus_client may be imported before: it looks for the folder of the metrics when it is.
+    prometheus_client may be imported before: it looks for the folder when it is.
     """
-    folder = tempfile.mkdtemp(prefix="feathergate-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-    try:
-        importlib.import_module("feathergate.server.process")  # once, in memory that all workers share
-        gc.freeze()
-        return Supervisor(count, work, on_ready).run()
-    finally:
-        del os.environ["PROMETHEUS_MULTIPROC_DIR"]
-        shutil.rmtree(folder, ignore_errors=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_folder
+    importlib.import_module("feathergate.server.process")  # once, in memory that all workers share
+    gc.freeze()
+    return Supervisor(count, work, hooks).run()
 
 
 def pause_before_restart(quick_deaths: int) -> float:
@@ -77,10 +77,10 @@ def pause_before_restart(quick_deaths: int) -> float:
 class Supervisor:
     """The parent's state: who lives since when, who is to be started when, and how often it was told to stop."""
 
-    def __init__(self, count: int, work: Work, on_ready: Callable[[], None]) -> None:
+    def __init__(self, count: int, work: Work, hooks: Hooks) -> None:
         self._count = count
         self._work = work
-        self._on_ready = on_ready
+        self._hooks = hooks
         self._born: dict[int, float] = {}
         self._due = [time.monotonic()]
         self._ready_count = 0
@@ -118,18 +118,31 @@ class Supervisor:
         now = time.monotonic()
         for moment in [moment for moment in self._due if moment <= now]:
             self._due.remove(moment)
-            pid = self._fork()
-            self._born[pid] = now
-            logger.debug("worker %d started", pid)
+            try:
+                pid = self._fork()
+            except OSError as error:
+                self._start_later(f"no worker can be started ({error.strerror})", quickly=True)
+            else:
+                self._born[pid] = now
+                logger.debug("worker %d started", pid)
+
+    def _start_later(self, why: str, *, quickly: bool) -> None:
+        """A successor for a worker that is missing; `quickly` when it was so soon after the start of another."""
+        self._quick_deaths = self._quick_deaths + 1 if quickly else 0
+        pause_s = pause_before_restart(self._quick_deaths)
+        logger.error("%s; another starts in %.2f s", why, pause_s)
+        self._due.append(time.monotonic() + pause_s)
 
     def _fork(self) -> int:
-        """Signals wait meanwhile: a child must not take the parent's for its own."""
+        """Signals wait meanwhile: a child must not take the parent's for its own. Raises `OSError`."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        pid = os.fork()
-        if pid == 0:
-            self._live()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        return pid
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._live()
+            return pid
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
     def _live(self) -> None:
         """The child's side of the fork; does not return. A terminal's SIGINT is the parent's to hand on."""
@@ -156,7 +169,7 @@ class Supervisor:
         if before == 0 and not self._stops:
             self._due += [time.monotonic()] * (self._count - 1)
         if before < self._count <= self._ready_count:
-            self._on_ready()
+            self._hooks.on_ready()
 
     def _heed(self, signals: bytes) -> None:
         for number in signals:
@@ -166,6 +179,8 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._due.clear()
+        if self._stops == 0:
+            self._hooks.on_stop()
         for pid in self._born:
             os.kill(pid, _ESCALATION[min(self._stops, len(_ESCALATION) - 1)])
         self._stops += 1
@@ -189,11 +204,8 @@ class Supervisor:
         if self._ready_count == 0:
             self._exit_code = exit_code if exit_code > 0 else 1
             return
-        self._quick_deaths = self._quick_deaths + 1 if age_s < _YOUNG_S else 0
-        pause_s = pause_before_restart(self._quick_deaths)
-        logger.error("worker %d died (%s); another starts in %.2f s", pid, _describe(exit_code), pause_s)
-        self._due.append(time.monotonic() + pause_s)
+        self._start_later(f"worker {pid} died ({_describe(exit_code)})", quickly=age_s < _YOUNG_S)
 
 
 def _describe(exit_code: int) -> str:
-    return signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
+    return f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"

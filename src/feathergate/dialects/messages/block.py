@@ -19,7 +19,7 @@ Mode = Literal["text", "thinking", "redacted_thinking", "tool_use", "json", "pro
 """How a block is read: by its type; `json` = the tool that stands in for structured output; empty = ignored."""
 
 _READ: tuple[Mode, ...] = ("text", "thinking", "redacted_thinking", "tool_use")
-_WITH_INPUT: tuple[Mode, ...] = ("tool_use", "provider_tool")
+_WITH_INPUT: tuple[Mode, ...] = ("tool_use", "json", "provider_tool")
 
 
 class OpenBlock:
