@@ -24,7 +24,7 @@ def measure_memory(requests: int) -> Resident:
         tempfile.TemporaryDirectory() as folder,
         running(gateway_command(port), Path(folder), output=DEVNULL) as gateway,
     ):
-        wait_for_health(port)
+        wait_for_health(gateway, port)
         idle = read_memory(gateway.pid)
         ask_echo(port, requests)
         return Resident(idle, read_memory(gateway.pid), requests)

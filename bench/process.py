@@ -76,16 +76,16 @@ def find_port() -> int:
         return port
 
 
-def wait_for_health(port: int) -> None:
-    """Return once `GET /health` is answered. Raises `TimeoutError`."""
+def wait_for_health(process: subprocess.Popen[bytes], port: int) -> None:
+    """Return once `GET /health` is answered. Raises `RuntimeError` where `process` ends, or takes too long."""
     end = time.monotonic() + _WAIT_S
-    while time.monotonic() < end:
+    while process.poll() is None and time.monotonic() < end:
         try:
             if get(port, "/health")[0] == 200:
                 return
         except OSError:
             time.sleep(0.002)
-    raise TimeoutError(f"nobody answers on port {port}")
+    raise RuntimeError(f"{process.args!r} does not answer on port {port}; what it said stands above")
 
 
 def get(port: int, path: str) -> tuple[int, bytes]:

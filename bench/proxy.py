@@ -72,7 +72,7 @@ def running_gateway(upstream_port: int) -> Iterator[Proxy]:
         with (folder / "access.log").open("wb") as log:
             command = gateway_command(port, "--config", str(config))
             with running(command, folder, output=log.fileno()) as gateway:
-                wait_for_health(port)
+                wait_for_health(gateway, port)
                 yield Proxy(gateway.pid, port)
 
 
@@ -101,5 +101,5 @@ def running_nginx(nginx: str, upstream_port: int) -> Iterator[Proxy]:
         config.write_text(_NGINX.replace("UPSTREAM", str(upstream_port)).replace("PORT", str(port)))
         command = [nginx, "-p", name, "-c", str(config), "-e", "stderr"]
         with running(command, Path(name)) as process:
-            wait_for_health(port)
+            wait_for_health(process, port)
             yield Proxy(process.pid, port)

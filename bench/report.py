@@ -96,7 +96,7 @@ def render_memory(resident: Resident) -> list[Row]:
 
 def render_cost(cost: Cost) -> Row:
     beside = f"nginx {median(cost.nginx_us):.1f} µs, ratio {cost.ratio:.2f}" if cost.nginx_us else ""
-    return f"{cost.provider}, CPU a {cost.kind}", f"{median(cost.gateway_us):.1f} µs", beside
+    return f"{cost.provider}, CPU per {cost.kind}", f"{median(cost.gateway_us):.1f} µs", beside
 
 
 def judge(value: float, bar: float, unit: str) -> str:

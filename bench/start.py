@@ -42,5 +42,5 @@ def measure_start() -> Start:
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         with running(gateway_command(port), Path(folder), output=DEVNULL) as process:
-            wait_for_health(port)
+            wait_for_health(process, port)
             return Start(read_cpu_s(process.pid), time.monotonic() - began)

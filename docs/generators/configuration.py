@@ -98,7 +98,7 @@ WRITTEN_AS = {"params": "litellm_params", "defaults": "any other key"}
 UNWRITTEN = ("line",)
 
 
-def render_configuration_page() -> str:
+def render() -> str:
     """The whole page, as it is committed."""
     introduction = (
         INTRODUCTION.replace("FILE_NAMES", ", ".join(f"`{name}`" for name in FILE_NAMES))
@@ -165,4 +165,4 @@ def render_others() -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render_configuration_page(), encoding="utf-8")
+    PAGE.write_text(render(), encoding="utf-8")

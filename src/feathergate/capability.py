@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-ThinkingForm = Literal["adaptive", "budget", "level", "none"]
+ThinkingForm = Literal["adaptive", "budget", "level", "effort", "none"]
 Sampling = Literal["all", "one_of", "none"]
 
 
@@ -30,6 +30,10 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
     may stand beside structured output and web search; `strict_tools` = arguments can be held to their schema;
     `media_results` = a tool's result may hold media; `media_alone` = a turn may be media without text;
     `media_resolution` tells where the detail of an image is said.
+
+    Of OpenAI alone: `pedantic` = what its API does not document is refused, members of ours included;
+    `default_effort` is how the model reasons where nothing is said; `tools_while_thinking` = tools may be called by
+    a model that reasons. `sampling` counts only while it does.
     """
 
     max_output_tokens: int | None = None
@@ -54,6 +58,9 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
     media_results: bool = True
     media_alone: bool = True
     media_resolution: Literal["part", "request", "none"] = "none"
+    pedantic: bool = False
+    default_effort: str = "medium"
+    tools_while_thinking: bool = True
 
 
 UNLIMITED = Capability()
@@ -152,7 +159,38 @@ _GEMINI: tuple[tuple[str, Capability], ...] = (
     ("gemini-3.6-flash", replace(_GEMINI_3_MINIMAL, sampling="none")),
 )
 
-_OPENAI: tuple[tuple[str, Capability], ...] = ()
+_GPT = Capability(pedantic=True)
+_GPT_REASONING = replace(
+    _GPT,
+    thinking="effort",
+    efforts=("low", "medium", "high"),
+    sampling="none",
+    can_disable_thinking=False,
+    max_tokens_name="max_completion_tokens",
+)
+_GPT_5 = replace(_GPT_REASONING, efforts=("minimal", "low", "medium", "high"))
+_GPT_5_1 = replace(_GPT_REASONING, can_disable_thinking=True, default_effort="none")
+_GPT_5_2 = replace(_GPT_5_1, efforts=("low", "medium", "high", "xhigh"))
+_GPT_NEWEST = replace(_GPT_5_2, default_effort="medium", tools_while_thinking=False)
+_OPENAI: tuple[tuple[str, Capability], ...] = (
+    ("gpt-3.5", _GPT),
+    ("gpt-4", _GPT),
+    ("gpt-4o", _GPT),
+    ("gpt-4.1", _GPT),
+    ("gpt-audio", _GPT),
+    ("chatgpt-4o", _GPT),
+    ("o1", _GPT_REASONING),
+    ("o3", _GPT_REASONING),
+    ("o4", _GPT_REASONING),
+    ("gpt-5", _GPT_5),
+    ("gpt-5-chat", replace(_GPT, max_tokens_name="max_completion_tokens")),
+    ("gpt-5.", _GPT_NEWEST),
+    ("gpt-5.1", _GPT_5_1),
+    ("gpt-5.2", _GPT_5_2),
+    ("gpt-5.3", _GPT_5_2),
+    ("gpt-6", _GPT_NEWEST),
+    ("gpt-6-astra", replace(_GPT_NEWEST, can_disable_thinking=False)),
+)
 
 # A name's maker by its prefix: its families, and what an unknown model of that maker is taken for.
 _MAKERS: tuple[tuple[str, tuple[tuple[str, Capability], ...], Capability], ...] = (
@@ -166,6 +204,12 @@ def find_capability(model: str) -> Capability:
     """The row of the family with the longest prefix that `model` (the upstream's id) begins with."""
     for maker, families, newest in _MAKERS:
         if model.startswith(maker):
-            known = [(prefix, row) for prefix, row in families if model.startswith(prefix)]
+            known = [(prefix, row) for prefix, row in families if _begins_with(model, prefix)]
             return max(known, key=lambda pair: len(pair[0]))[1] if known else newest
     return UNLIMITED
+
+
+def _begins_with(model: str, prefix: str) -> bool:
+    """Whether `prefix` stands before the rest and does not end within a word of it: o1 is no beginning of o1ive."""
+    rest = model[len(prefix) :]
+    return model.startswith(prefix) and not (prefix[-1].isalnum() and rest[:1].isalpha())

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from openai import AsyncOpenAI
-from openai.types.chat import ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionMessageParam, ChatCompletionStreamOptionsParam
 from tests.conformance.reading import Reading, read_completion
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
+USAGE: ChatCompletionStreamOptionsParam = {"include_usage": True}
 
 
 async def ask_whole(client: AsyncOpenAI, model: str) -> bytes:
@@ -41,6 +42,3 @@ async def accumulate(client: AsyncOpenAI, model: str) -> Reading:
             if event.type == "chunk":
                 snapshot = event.snapshot
     return read_completion(snapshot.to_dict())
-
-
-USAGE: Any = {"include_usage": True}

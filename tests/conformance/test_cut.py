@@ -9,6 +9,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from typing import cast
 
 import pytest
 from tests.conformance.case import each_case
@@ -41,7 +42,7 @@ def test_stream_that_ends_anywhere_loses_nothing_in_silence(
 def cuts(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Cuts]]]:
     """What is found about each stream that this run asks for, by `name_case`."""
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    asked: list[Recording] = [item.callspec.params["recording"] for item in items if "cuts" in item.fixturenames]
+    asked = [cast(Recording, item.callspec.params["recording"]) for item in items if "cuts" in item.fixturenames]
     longest_first = sorted(
         {name_case(one): one for one in asked}.items(), key=lambda named: len(named[1].body), reverse=True
     )

@@ -67,6 +67,8 @@ async def test_error_is_what_was_recorded(recording: Recording, client: AsyncOpe
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_nearly_every_case_of_a_provider_passes(provider: str, tally: Tally) -> None:
+    if not tally.replayed:
+        pytest.skip("nothing was replayed")
     assert tally.share_passed(provider) >= 0.95
 
 

@@ -99,8 +99,8 @@ async def test_status_line_waits_for_content(native: Native) -> None:
         client.send(build_chat(f"fast-{native.name}", stream=True))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.reader.readexactly(1), 0.08)
-        body = b"HTTP" + await client.reader.readuntil(b"\r\n0\r\n\r\n")
-    assert body.startswith(b"HTTP/1.1 200 OK\r\n") or b" 200 OK\r\n" in body
+        body = await client.reader.readuntil(b"\r\n0\r\n\r\n")
+    assert body.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"[DONE]" in body
 
 
@@ -216,6 +216,7 @@ async def test_slow_reader_stops_the_upstream_and_loses_nothing() -> None:
                 while stalled != sent:  # until nothing moves any more
                     stalled = sent
                     await asyncio.sleep(0.1)
+                print("STALLED", stalled)
                 assert stalled < 12_000_000, "the upstream was read on, and the answer kept in memory"
                 client.writer.transport.resume_reading()  # type: ignore[attr-defined]
                 seen = await client.answer()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -16,7 +15,6 @@ from feathergate.observe.metrics import DECLARATIONS, Metrics
 from feathergate.observe.outcome import Outcome
 from feathergate.wire.chat import CompletionTokensDetails, PromptTokensDetails, Usage
 
-DOCS = Path(__file__).parents[2] / "docs"
 USAGE = Usage(
     10, 20, 30, PromptTokensDetails(cached_tokens=4), CompletionTokensDetails(reasoning_tokens=5, audio_tokens=9)
 )
@@ -189,12 +187,3 @@ def test_every_declaration_is_scraped_under_its_name() -> None:
     text = metrics.render().decode()
     for item in DECLARATIONS:
         assert f"# HELP {item.name} {item.help}\n# TYPE {item.name} {item.type}\n" in text
-
-
-def test_page_says_what_the_declarations_say() -> None:
-    spec = importlib.util.spec_from_file_location("metrics_page", DOCS / "generators" / "metrics.py")
-    assert spec is not None
-    assert spec.loader is not None
-    page = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(page)
-    assert (DOCS / "metrics.md").read_text(encoding="utf-8") == page.render()

@@ -15,7 +15,10 @@ from typing import NamedTuple, Protocol
 import msgspec
 from msgspec import Raw
 
-from feathergate.dialects.chat import CHAT, DONE, build_truncated, parse_failure, parse_usage, read_answer
+from feathergate.dialects.chat import CHAT
+from feathergate.dialects.chat.answer import DONE, build_truncated, parse_usage, read_answer
+from feathergate.dialects.chat.failure import parse_failure
+from feathergate.dialects.chat.mending import is_odd, mend_answer
 from feathergate.dialects.contract import Context, Dialect
 from feathergate.dialects.render import ChunkRenderer, render_answer
 from feathergate.errors import UpstreamError
@@ -202,7 +205,7 @@ _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class PassThrough:
-    """Chat's own stream, written as it came."""
+    """Chat's own stream, written as it came but for what `mending.py` mends."""
 
     def __init__(self, context: Context, renderer: ChunkRenderer) -> None:
         self.content = False
@@ -221,17 +224,20 @@ class PassThrough:
         chunk = self._peek(data)
         if not is_null(chunk.error) or name == b"error":
             raise parse_failure(None, None, data)
+        odd = False
         for choice in chunk.choices or ():
-            if choice.finish_reason is not None:
+            reason, delta = choice.finish_reason, choice.delta
+            if reason is not None:
                 self._finished.add(choice.index)
                 self.content = True
             else:
                 self._open.add(choice.index)
-            if not self.content and choice.delta is not None:
-                self.content = _says_something(choice.delta)
+            if delta is not None:
+                odd = odd or is_odd(reason, delta.tool_calls)
+                self.content = self.content or _says_something(delta)
         if chunk.usage:
             self.usage = parse_usage(chunk.usage) or self.usage
-        return sse.encode_event(data)
+        return sse.encode_event(mend_answer(data) if odd else data)
 
     def take_whole(self, body: bytes) -> bytes:
         return Translation(CHAT, self._context, self._renderer).take_whole(body)
@@ -289,14 +295,17 @@ class Whole(NamedTuple):
 def translate_whole(
     body: bytes, dialect: Dialect, context: Context, fallback_id: str, created: int, limit_bytes: int
 ) -> Whole:
-    """A whole answer of any dialect as chat's; raises `UpstreamError`. Chat's own passes byte for byte."""
+    """A whole answer of any dialect as chat's; raises `UpstreamError`. Chat's own passes as it came."""
     if body.lstrip(_SPACE)[:1] in _STREAM:
         events: Sequence[Event] = _read_stream(body, dialect, context, limit_bytes)
     elif dialect is CHAT:
         answer = read_answer(body)
         if answer.choices is None:
             raise UpstreamError("The provider's answer has no choices.", kind="protocol")
-        return Whole(body, parse_usage(answer.usage))
+        odd = any(
+            is_odd(choice.finish_reason, choice.message and choice.message.tool_calls) for choice in answer.choices
+        )
+        return Whole(mend_answer(body) if odd else body, parse_usage(answer.usage))
     else:
         events = dialect.parse_answer(body, context)
     rendered = render_answer(events, fallback_id, created, legacy_functions=context.legacy_functions)

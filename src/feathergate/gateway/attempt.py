@@ -12,10 +12,14 @@ from feathergate.dialects.chat import CHAT
 from feathergate.dialects.contract import Built, Target
 from feathergate.dialects.pipe import PassThrough, Pipe, Translation
 from feathergate.dialects.render import ChunkRenderer
+from feathergate.errors import ClientError, InternalError
 from feathergate.gateway.relay import Reading, Relay
 from feathergate.runtime import Deployment, Runtime
 from feathergate.wire.chat import ChatRequest
 from feathergate.wire.codec import Members, decode_chat, encode
+
+# Two names of one parameter: the client's word wins under either.
+_SYNONYMS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 
 
 class Asked(NamedTuple):
@@ -61,14 +65,30 @@ def start_attempt(runtime: Runtime, deployment: Deployment, asked: Asked, built:
 def build_attempt(deployment: Deployment, asked: Asked) -> Built:
     """The upstream request; what the configuration adds is added here, the client's word winning over defaults.
 
-    Pure, so that a large request may be built in a thread. Raises `ClientError` for what cannot be carried.
+    Pure, so that a large request may be built in a thread. Raises `ClientError` for what cannot be carried, and
+    `InternalError` where the configuration's additions are no parameters.
     """
     request, members = asked.request, asked.members
     if deployment.defaults or deployment.overrides:
-        members = {**deployment.defaults, **members, **deployment.overrides}
-        request, members = decode_chat(encode(members))
+        request, members = _decode_merged(merge_members(deployment, members))
     target: Target = deployment.target()
     return deployment.provider.dialect.build_request(request, members, target)
+
+
+def merge_members(deployment: Deployment, members: Members) -> Members:
+    """The client's members with the configuration's around them."""
+    defaults = {name: value for name, value in deployment.defaults.items() if _SYNONYMS.get(name) not in members}
+    return {**defaults, **members, **deployment.overrides}
+
+
+def _decode_merged(members: Members) -> tuple[ChatRequest, Members]:
+    """The client's own were right, so what is wrong now is the configuration's."""
+    try:
+        return decode_chat(encode(members))
+    except ClientError as error:
+        raise InternalError(
+            f"The gateway's configuration adds a parameter to requests of this model that is wrong: {error.message}"
+        ) from error
 
 
 def _open_pipe(reading: Reading, asked: Asked, limit_bytes: int) -> Pipe:

@@ -1,9 +1,8 @@
-"""OpenAI's Chat Completions as an upstream speaks it: OpenAI itself and every host like it.
+"""Answers of the chat protocol, whole and streamed, read into events.
 
-The request's own bytes go upstream with the model's name exchanged and nothing else; answers are peeked at for
-what the gateway must know (content, finish, usage, errors) and passed on as they came, which `pipe.py` does.
-Reading them into events is for the cases where bytes cannot pass: an upstream that answers a stream whole, or a
-client of another dialect. Specification: reference/wire/openai-chat.md sections 5 to 8.
+That is for the cases where bytes cannot pass: an upstream that answers a stream whole, or a client of another
+dialect; all others are passed on as they came, which `pipe.py` does. Specification: reference/wire/openai-chat.md
+sections 5 to 7.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from feathergate.dialects.contract import Built, Context, Target
-from feathergate.dialects.verdict import build_refusal
+from feathergate.dialects.chat.failure import parse_failure
+from feathergate.dialects.chat.mending import name_finish
 from feathergate.errors import UpstreamError
 from feathergate.events import (
     Annotations,
@@ -37,30 +36,9 @@ from feathergate.events import (
     Usage,
 )
 from feathergate.wire import codec
-from feathergate.wire.chat import ChatRequest, ErrorBody
 from feathergate.wire.chat import Usage as TokenUsage
-from feathergate.wire.masking import mask_secrets
-from feathergate.wire.retry_after import parse_retry_after
 
 DONE = b"[DONE]"
-_FINISH: Mapping[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "content_filter": "content_filter",
-    "function_call": "function_call",
-}
-_STATUS_BY_TYPE: Mapping[str, int] = {
-    "invalid_request_error": 400,
-    "not_found_error": 404,
-    "rate_limit_error": 429,
-    "rate_limit_exceeded": 429,
-    "insufficient_quota": 429,
-    "tokens": 429,
-    "requests": 429,
-    "authentication_error": 401,
-    "permission_error": 403,
-}
 
 
 class _Function(msgspec.Struct, frozen=True, gc=False):
@@ -121,46 +99,6 @@ class _Answer(msgspec.Struct, frozen=True):
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 _decode_usage = msgspec.json.Decoder(TokenUsage).decode
-_decode_error = msgspec.json.Decoder(ErrorBody | str).decode
-
-
-class _Failure(msgspec.Struct):
-    """An error body: `{"error": {...}}` or `{"error": "text"}`; some hosts put the message at the top."""
-
-    error: Raw = Raw()
-    message: str | None = None
-
-
-_decode_failure = msgspec.json.Decoder(_Failure | list[_Failure]).decode
-
-
-class ChatDialect:
-    """The dialect; see `contract.Dialect`."""
-
-    name = "chat"
-
-    def build_request(self, request: ChatRequest, members: codec.Members, target: Target) -> Built:
-        body = codec.encode({**members, "model": codec.raw(target.model)})
-        return Built("/chat/completions", body, Context(model=target.model))
-
-    def parse_answer(self, body: bytes, context: Context) -> Sequence[Event]:
-        answer = read_answer(body)
-        reader = _Reader()
-        events = list(reader.start(answer))
-        for choice in answer.choices or ():
-            events += reader.read(choice, choice.message)
-        events += reader.close(answer.choices or ())
-        usage = parse_usage(answer.usage)
-        return [*events, Usage(usage, answer.service_tier)] if usage else events
-
-    def open_stream(self, context: Context) -> ChatStreamDecoder:
-        return ChatStreamDecoder()
-
-    def parse_error(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> UpstreamError:
-        return parse_failure(status, parse_retry_after(headers), body)
-
-
-CHAT = ChatDialect()
 
 
 def read_answer(body: bytes) -> _Answer:
@@ -187,40 +125,16 @@ def parse_usage(raw: Raw) -> TokenUsage | None:
     return usage if min(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) >= 0 else None
 
 
-def parse_failure(status: int | None, retry_after_s: float | None, body: bytes) -> UpstreamError:
-    """An error body, of an answer with `status` or (None) inside an answer of 200, which takes its type's status."""
-    error = _read_error(body)
-    code = str(error.code) if error.code is not None else None
-    if status is None:
-        status = _status_of(error)
-    quota = status == 429 and "insufficient_quota" in (code, error.type)
-    return build_refusal(
-        status,
-        mask_secrets(error.message or ""),
-        param=error.param,
-        code=code,
-        retry_after_s=retry_after_s,
-        quota=quota,
-    )
-
-
-def _status_of(error: ErrorBody) -> int:
-    if isinstance(error.code, int) and 400 <= error.code < 600:
-        return error.code
-    return _STATUS_BY_TYPE.get(error.type or "") or _STATUS_BY_TYPE.get(str(error.code), 500)
-
-
-def _read_error(body: bytes) -> ErrorBody:
-    try:
-        failure = _decode_failure(body)
-        if isinstance(failure, list):
-            failure = failure[0] if failure else _Failure()
-        if not codec.is_null(failure.error):
-            error = _decode_error(failure.error)
-            return ErrorBody(message=error) if isinstance(error, str) else error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ErrorBody()
-    return ErrorBody(message=failure.message)
+def parse_answer(body: bytes) -> list[Event]:
+    """A whole answer; see `contract.Dialect`."""
+    answer = read_answer(body)
+    reader = _Reader()
+    events = list(reader.start(answer))
+    for choice in answer.choices or ():
+        events += reader.read(choice, choice.message)
+    events += reader.close(answer.choices or ())
+    usage = parse_usage(answer.usage)
+    return [*events, Usage(usage, answer.service_tier)] if usage else events
 
 
 class _Reader:
@@ -246,7 +160,7 @@ class _Reader:
         if choice.logprobs is not None:
             yield Logprobs(choice.logprobs, index)
         if choice.finish_reason is not None:
-            self.finished.setdefault(index, _FINISH.get(choice.finish_reason, "stop"))
+            self.finished.setdefault(index, name_finish(choice.finish_reason))
 
     def close(self, choices: Sequence[_Choice]) -> Iterator[Event]:
         """What is said once a choice: its citations and its finish."""

@@ -1,0 +1,136 @@
+"""The client's chat request, for an upstream that speaks the same protocol.
+
+Its own bytes go, with the model's name exchanged. A model of no known family gets nothing else changed; what the
+families of OpenAI are known to refuse is renamed, or left out and said so. Fields that the family does not know,
+and values that it judges, are left to its own judgement. Specification: reference/wire/openai-chat.md section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from feathergate.capability import Capability
+from feathergate.dialects.contract import Built, Context, Target
+from feathergate.dialects.loss import Losses
+from feathergate.errors import ClientError
+from feathergate.wire import codec
+from feathergate.wire.chat import ChatRequest
+
+PATH = "/chat/completions"
+
+# What a model that reasons refuses, and the values that it takes because they ask for nothing.
+_SAMPLING: Mapping[str, Any] = {
+    "temperature": 1,
+    "top_p": 1,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "logit_bias": {},
+    "logprobs": False,
+    "top_logprobs": None,
+}
+# Members that are never OpenAI's: of the request, and of its messages, where our own answers put them.
+_EXTENSIONS = ("thinking", "cache_control")
+_OF_MESSAGES = ("reasoning_content", "thinking_blocks", "extra_content", "cache_control")
+_MARKS = tuple(f'"{name}"'.encode() for name in _OF_MESSAGES)
+
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
+
+
+def build_request(request: ChatRequest, members: codec.Members, target: Target) -> Built:
+    """See `contract.Dialect`."""
+    capability = target.capability
+    losses = Losses("this model's Chat Completions", strict=target.strict)
+    sent = {**members, "model": codec.raw(target.model)}
+    if capability.max_tokens_name == "max_completion_tokens":
+        sent = _rename_limit(sent)
+    if capability.thinking == "effort":
+        _settle_reasoning(request, sent, target, losses)
+    if capability.pedantic:
+        _leave_out_strangers(request, sent, losses)
+    return Built(PATH, codec.encode(sent), Context(model=target.model), dropped=losses.names)
+
+
+def _rename_limit(sent: codec.Members) -> codec.Members:
+    """`max_tokens` in its place under its newer name; where both are given, the newer one counts."""
+    if codec.is_null(sent.get("max_tokens", Raw())):
+        return sent
+    if not codec.is_null(sent.get("max_completion_tokens", Raw())):
+        return {name: value for name, value in sent.items() if name != "max_tokens"}
+    rest = {name: value for name, value in sent.items() if name != "max_completion_tokens"}
+    return {"max_completion_tokens" if name == "max_tokens" else name: value for name, value in rest.items()}
+
+
+def _settle_reasoning(request: ChatRequest, sent: codec.Members, target: Target, losses: Losses) -> None:
+    """Tools and sampling, of which a model that reasons may refuse either.
+
+    An effort that the client asks for beside tools is the provider's to refuse: one of the two must go, and only
+    the client knows which.
+    """
+    capability = target.capability
+    effort = request.reasoning_effort or capability.default_effort
+    if request.reasoning_effort is None and _cannot_reason(request, capability):
+        if target.strict:
+            message = "This model does not reason beside tools. Send reasoning_effort 'none' with them."
+            raise ClientError(message, param="reasoning_effort", code="unsupported_parameter")
+        losses.drop("reasoning_effort")
+        effort = "none"
+        sent["reasoning_effort"] = codec.raw(effort)
+    if effort == "none" or capability.sampling != "none":
+        return
+    for name, neutral in _SAMPLING.items():
+        value = getattr(request, name)
+        if value is not None and value != neutral:
+            losses.drop(name)
+            del sent[name]
+
+
+def _cannot_reason(request: ChatRequest, capability: Capability) -> bool:
+    has_tools = bool(request.tools or request.functions)
+    return has_tools and not capability.tools_while_thinking and capability.can_disable_thinking
+
+
+def _leave_out_strangers(request: ChatRequest, sent: codec.Members, losses: Losses) -> None:
+    """What OpenAI refuses and a client of several providers sends all the same."""
+    for name in _EXTENSIONS:
+        if not codec.is_null(sent.get(name, Raw())):
+            losses.drop(name)
+            del sent[name]
+    if not request.tools and not request.functions:
+        sent.pop("parallel_tool_calls", None)  # asks for nothing then
+    sent["messages"] = _strip_list(sent["messages"])
+    if request.tools:
+        sent["tools"] = _strip_list(sent["tools"])
+
+
+# --- our own members, on their way back --------------------------------------------------------------------------
+
+
+def _strip_list(value: Raw) -> Raw:
+    """A list of messages, parts, calls or tools without our members; the very bytes where there are none."""
+    if not _is_marked(value):
+        return value
+    try:
+        items = _decode_list(value)
+    except msgspec.DecodeError:
+        return value
+    return codec.raw([_strip(item) if _is_marked(item) else item for item in items])
+
+
+def _strip(item: Raw) -> Raw:
+    try:
+        members = _decode_object(item)
+    except msgspec.DecodeError:
+        return item
+    kept = {name: value for name, value in members.items() if name not in _OF_MESSAGES}
+    nested = {name: _strip_list(kept[name]) for name in ("content", "tool_calls") if name in kept}
+    return codec.raw(kept | nested)
+
+
+def _is_marked(value: Raw) -> bool:
+    data = bytes(value)
+    return any(mark in data for mark in _MARKS)

@@ -1,0 +1,161 @@
+"""Config to Runtime: what a request will look up, worked out and checked once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from feathergate.config.load import load
+from feathergate.config.schema import ServerSettings
+from feathergate.errors import ClientError, ConfigError, NotFoundError
+from feathergate.http.limits import ClientLimits
+from feathergate.http.ticker import Ticker
+from feathergate.observe.metrics import Metrics
+from feathergate.runtime import Deployment, Runtime, Shared, build_client_limits, compile_runtime
+from feathergate.transport.upstream import HttpTransport
+
+KEY = "sk-canary-0123456789"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+async def compile_text(folder: Path, models: Any, environ: dict[str, str] | None = None, **sections: Any) -> Runtime:
+    path = folder / "config.yaml"
+    path.write_text(json.dumps({"model_list": models, **sections}))
+    config = load(str(path), environ or {})
+    loop = asyncio.get_running_loop()
+    shared = Shared(loop=loop, ticker=Ticker(loop), environ=environ or {}, now=time.time)
+    return compile_runtime(config, shared, Metrics())
+
+
+def entry(name: str, model: str, **params: Any) -> Any:
+    return {"model_name": name, "litellm_params": {"model": model, **params}}
+
+
+async def find(folder: Path, model: str, name: str = "m", **params: Any) -> Deployment:
+    return (await compile_text(folder, [entry(name, model, **params)])).find_deployment(name)
+
+
+def test_limits_of_a_configuration_without_a_word_are_those_of_http() -> None:
+    assert build_client_limits(ServerSettings()) == ClientLimits()
+
+
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [
+        ("openai/gpt-5", f"authorization: Bearer {KEY}"),
+        ("anthropic/claude", f"x-api-key: {KEY}"),
+        ("gemini/gemini-2.5-flash", f"x-goog-api-key: {KEY}"),
+    ],
+)
+async def test_each_provider_is_signed_for_in_its_own_way(folder: Path, model: str, line: str) -> None:
+    deployment = await find(folder, model, api_key=KEY)
+    assert deployment.headers.decode().split("\r\n").count(line) == 1
+
+
+async def test_usual_variable_stands_in_for_a_key(folder: Path) -> None:
+    runtime = await compile_text(folder, [entry("m", "openai/gpt-5")], {"OPENAI_API_KEY": f" {KEY}\n"})
+    assert f"authorization: Bearer {KEY}\r\n".encode() in runtime.find_deployment("m").headers
+
+
+async def test_extra_headers_and_organization_are_sent(folder: Path) -> None:
+    deployment = await find(folder, "openai/gpt-5", organization="org-1", extra_headers={"X-Team": "blue"})
+    assert b"openai-organization: org-1\r\n" in deployment.headers
+    assert b"x-team: blue\r\n" in deployment.headers
+
+
+@pytest.mark.parametrize(
+    ("params", "sections", "whole", "event"),
+    [
+        ({}, {}, 600, 300),
+        ({"timeout": 20}, {}, 20, 20),
+        ({"timeout": 20, "stream_timeout": 5}, {}, 20, 5),
+        ({"timeout": 50}, {"router_settings": {"timeout": 30}}, 30, 30),
+        ({}, {"litellm_settings": {"request_timeout": 40}}, 40, 40),
+        ({}, {"litellm_settings": {"request_timeout": 40}, "router_settings": {"timeout": 30}}, 30, 30),
+    ],
+)
+async def test_timeouts_lie_within_each_other(
+    folder: Path, params: Any, sections: Any, whole: float, event: float
+) -> None:
+    runtime = await compile_text(folder, [entry("m", "openai/gpt-5", **params)], **sections)
+    deployment = runtime.find_deployment("m")
+    assert (deployment.timeouts.total_s, deployment.timeouts.first_byte_s) == (whole, whole)
+    assert deployment.stream_timeouts.total_s == whole
+    assert (deployment.stream_timeouts.first_byte_s, deployment.stream_timeouts.idle_s) == (event, event)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "model", "asked", "upstream"),
+    [
+        ("openai/*", "openai/*", "openai/gpt-5", "gpt-5"),
+        ("openai/*", "openai/*", "gpt-5", "gpt-5"),
+        ("*", "openai/*", "anything", "anything"),
+        ("fast-*", "openai/gpt-5", "fast-lane", "gpt-5"),
+        ("a-*-*", "openai/*/*", "a-*-c", "*/c"),
+    ],
+)
+async def test_pattern_serves_what_it_catches(
+    folder: Path, pattern: str, model: str, asked: str, upstream: str
+) -> None:
+    runtime = await compile_text(folder, [entry(pattern, model)])
+    deployment = runtime.find_deployment(asked)
+    assert (deployment.model, deployment.model_name) == (upstream, pattern)
+
+
+async def test_name_of_endless_length_is_looked_up_in_no_time(folder: Path) -> None:
+    runtime = await compile_text(folder, [entry("*a*b*c*", "openai/gpt-5")])
+    started = time.perf_counter()
+    with pytest.raises(NotFoundError) as caught:
+        runtime.find_deployment("abab" * 1_000_000)
+    assert time.perf_counter() - started < 0.1
+    assert len(caught.value.message) < 400
+
+
+async def test_unknown_provider_is_named_with_those_that_are_known(folder: Path) -> None:
+    runtime = await compile_text(folder, [entry("m", "acme/large")])
+    with pytest.raises(ClientError, match=r"^Provider not supported: acme\. Supported: anthropic, gemini, mock, openai"):
+        runtime.find_deployment("m")
+
+
+async def test_mock_response_needs_no_provider(folder: Path) -> None:
+    assert (await find(folder, "acme/large", mock_response="Hi")).provider.name == "mock"
+
+
+async def test_models_of_one_host_share_its_pool(folder: Path) -> None:
+    models = [entry(name, f"openai/{name}", api_base="http://host:1/v1") for name in ("a", "b")]
+    runtime = await compile_text(folder, [*models, entry("c", "openai/c", api_base="http://host:2")])
+    first, second, third = (runtime.find_deployment(name).transport for name in "abc")
+    assert first is second
+    assert first is not third
+    assert isinstance(first, HttpTransport)
+
+
+async def test_all_wrong_addresses_are_told_at_once_with_their_lines(folder: Path) -> None:
+    models = [entry(name, "openai/m", api_base=f"http://host/v1?{name}") for name in ("one", "two")]
+    with pytest.raises(ConfigError) as caught:
+        await compile_text(folder, models)
+    assert [problem.line > 0 for problem in caught.value.problems] == [True, True]
+    assert "model 'one', api_base" in str(caught.value)
+
+
+async def test_certificates_that_cannot_be_read_are_told_by_their_setting(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"server_settings\.ca_file cannot be read"):
+        await compile_text(folder, [entry("m", "openai/m")], server_settings={"ca_file": "missing.pem"})
+
+
+async def test_repr_of_no_object_shows_a_key(folder: Path) -> None:
+    models = [entry("m", "openai/gpt-5", api_key=KEY, extra_headers={"x-key": KEY}, extra_body={"key": KEY})]
+    general = {"master_key": KEY}
+    runtime = await compile_text(folder, models, {"OPENAI_API_KEY": KEY}, general_settings=general)
+    deployment = runtime.find_deployment("m")
+    shown = [runtime, runtime.config, runtime.shared, runtime.table, runtime.table.find("m"), deployment, vars(runtime)]
+    assert KEY not in "".join(map(repr, shown))
