@@ -10,7 +10,18 @@ HOST = "https://host.example:8443"
 SPELLINGS = {
     "openai": (
         "/v1",
-        ("", "/", "/v1", "/v1/", "/v1//", "/v1/v1", "/v1/v1/", "/v1/chat/completions", "/v1/chat/completions/", "/v1/chat"),
+        (
+            "",
+            "/",
+            "/v1",
+            "/v1/",
+            "/v1//",
+            "/v1/v1",
+            "/v1/v1/",
+            "/v1/chat/completions",
+            "/v1/chat/completions/",
+            "/v1/chat",
+        ),
     ),
     "anthropic": ("", ("", "/", "/v1", "/v1/", "/v1/v1", "/v1/messages", "/v1/messages/", "/v1/v1/messages")),
     "gemini": (
@@ -31,12 +42,12 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize(("name", "spelling"), [(name, item) for name, (_, items) in SPELLINGS.items() for item in items])
+@each_spelling
 def test_every_spelling_of_a_base_is_one_base(name: str, spelling: str) -> None:
     assert parse_base(HOST + spelling, PROVIDERS[name]) == Base(True, "host.example", 8443, SPELLINGS[name][0])
 
 
-@pytest.mark.parametrize(("name", "spelling"), [(name, item) for name, (_, items) in SPELLINGS.items() for item in items])
+@each_spelling
 def test_path_of_a_proxy_in_front_is_kept(name: str, spelling: str) -> None:
     path = parse_base(f"{HOST}/team/llm{spelling}", PROVIDERS[name]).path
     assert path == "/team/llm" + (SPELLINGS[name][0] if "/v1" in spelling else "")

@@ -74,7 +74,10 @@ def recorded(message: dict[str, Any]) -> dict[str, Any]:
     """What a whole message holds."""
     blocks = message["content"]
     usage = message["usage"]
-    prompt = sum(usage.get(f"{kind}input_tokens") or 0 for kind in ("", "cache_read_", "cache_creation_"))
+    aside = [item for item in usage.get("iterations") or () if item["type"] in ("compaction", "advisor_message")]
+    kinds = ("", "cache_read_", "cache_creation_")
+    prompt = sum(item.get(f"{kind}input_tokens") or 0 for kind in kinds for item in (usage, *aside))
+    completion = sum(item["output_tokens"] for item in (usage, *aside))
     return {
         "start": [(message["id"], message["model"])],
         "text": "".join(block["text"] for block in blocks if block["type"] == "text"),
@@ -84,7 +87,7 @@ def recorded(message: dict[str, Any]) -> dict[str, Any]:
         "refusal": (message.get("stop_details") or {}).get("explanation") or "",
         "calls": [(b["id"], b["name"], b["input"]) for b in blocks if b["type"] == "tool_use"],
         "finish": [FINISH[message["stop_reason"]]],
-        "usage": (prompt, usage["output_tokens"], prompt + usage["output_tokens"]),
+        "usage": (prompt, completion, prompt + completion),
         "thinking_tokens": (usage.get("output_tokens_details") or {}).get("thinking_tokens"),
     }
 

@@ -59,13 +59,13 @@ _CHAT_CALL = {
 
 def _chat_answer(message: dict[str, Any], finish: str) -> Any:
     choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}
-    ids = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-5-2025"}
+    ids = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-4o-2024"}
     return {**ids, "choices": [choice], "usage": _CHAT_USAGE}
 
 
 def chat_chunk(delta: dict[str, Any], finish: str | None = None, **members: Any) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    ids = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5-2025"}
+    ids = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-2024"}
     return encode_event({**ids, "choices": [choice], **members})
 
 
@@ -80,7 +80,7 @@ def _chat_events(deltas: Iterable[dict[str, Any]], finish: str) -> list[bytes]:
 
 OPENAI = Native(
     name="openai",
-    model="gpt-5",
+    model="gpt-4o",
     paths=("/v1/chat/completions", "/v1/chat/completions"),
     text=lambda text: _chat_answer({"content": text}, "stop"),
     events=lambda pieces: _chat_events([{"content": piece} for piece in pieces], "stop"),

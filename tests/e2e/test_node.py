@@ -98,7 +98,7 @@ async def test_cut_stream_raises(native: Native) -> None:
 async def test_models_are_listed_and_found() -> None:
     async with open_scene(()) as scene:
         said = await run_node("sdk.mjs", scene, "-", "models")
-    assert (said["names"][0], said["one"]) == ("openai/gpt-5", "openai/gpt-5")
+    assert (said["names"][0], said["one"]) == ("openai/gpt-4o", "openai/gpt-4o")
 
 
 @each_provider

@@ -236,8 +236,8 @@ async def test_missing_master_key_is_an_authentication_error() -> None:
 async def test_models_are_listed_and_found() -> None:
     async with open_scene(()) as scene, scene.sdk() as client:
         names = [model.id async for model in client.models.list()]
-        assert names[:2] == ["openai/gpt-5", "fast-openai"]
-        assert (await client.models.retrieve("openai/gpt-5")).id == "openai/gpt-5"
+        assert names[:2] == ["openai/gpt-4o", "fast-openai"]
+        assert (await client.models.retrieve("openai/gpt-4o")).id == "openai/gpt-4o"
         with pytest.raises(openai.NotFoundError, match="Model not found: openai/gpt-6"):
             await client.models.retrieve("openai/gpt-6")
 

@@ -20,13 +20,18 @@ from tests.running import running_gateway
 from tests.scripted_upstream import Script, ScriptedUpstream
 
 FAULTY, CANARY = "faulty", "canary"
-TIMEOUTS = {"timeout": 0.3, "stream_timeout": 0.3}
+TIMEOUTS = {"timeout": 0.4, "stream_timeout": 0.2}
 
 
 @asynccontextmanager
-async def open_fault(*scripts: Script, provider: str = "openai", params: Any = None, **sections: Any) -> AsyncIterator[Scene]:
+async def open_fault(
+    *scripts: Script, provider: str = "openai", params: Any = None, **sections: Any
+) -> AsyncIterator[Scene]:
     """`params` of the faulty model; `sections` of the configuration."""
-    async with ScriptedUpstream(*(scripts or ((),))) as upstream, ScriptedUpstream(build_whole(OPENAI.text("Hi"))) as well:
+    async with (
+        ScriptedUpstream(*(scripts or ((),))) as upstream,
+        ScriptedUpstream(build_whole(OPENAI.text("Hi"))) as well,
+    ):
         config = build_config(provider, upstream.port, well.port, params or {}, sections)
         async with running_gateway(config) as gateway:
             scene = Scene(upstream, gateway)

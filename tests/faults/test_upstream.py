@@ -30,6 +30,7 @@ from tests.faults.harness import FAULTY, check_broken, check_failed, check_strea
 from tests.scripted_upstream import FIN, REQUEST, RST, Script, ScriptedUpstream, build_answer
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+CHUNKED = b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
 GOOD_BODY = json.dumps(OPENAI.text("Hi")).encode()
 GOOD_EVENTS = OPENAI.events(["Hi", " there"])
 ROLE, HI, THERE, FINISH, DONE = GOOD_EVENTS
@@ -47,7 +48,7 @@ def raw(*steps: Any) -> Script:
     return REQUEST, *steps
 
 
-# --- no usable answer: the same for both kinds of request -------------------------------------------------------------
+# --- no usable answer: the same for both kinds of request -----------------------------------------------------------
 
 UNUSABLE: dict[str, tuple[Script, int, str]] = {
     "U07 silence": (raw(), 504, "timeout"),
@@ -59,7 +60,7 @@ UNUSABLE: dict[str, tuple[Script, int, str]] = {
     "U13 reset inside the headers": (raw(HEAD, PAUSE_S, RST), 502, "reset"),
     "U14 reset inside a body": (raw(HEAD + b"content-length: 999\r\n\r\n" + GOOD_BODY, PAUSE_S, RST), 502, "reset"),
     "U15 shorter than its length": (raw(HEAD + b"content-length: 999\r\n\r\n" + GOOD_BODY, FIN), 502, "reset"),
-    "U15 no last chunk": (raw(HEAD + b"transfer-encoding: chunked\r\n\r\n" + chunk(GOOD_BODY[:50]), FIN), 502, "reset"),
+    "U15 no last chunk": (raw(HEAD + CHUNKED + chunk(GOOD_BODY[:50]), FIN), 502, "reset"),
     "U32 200 and a page": (whole(HTML, "content-type: text/html"), 502, "protocol"),
     "U33 500 and a page": (whole(HTML, status="500 X"), 502, "status"),
     "U33 500 and nothing": (whole(b"", status="500 X"), 502, "status"),
@@ -82,7 +83,11 @@ UNUSABLE: dict[str, tuple[Script, int, str]] = {
     "U45 brotli": (whole(GOOD_BODY, "content-encoding: br"), 502, "protocol"),
     "U45 double gzip": (whole(gzip.compress(OK_GZIP), "content-encoding: gzip, gzip"), 502, "protocol"),
     "U45 gzip bomb": (whole(gzip.compress(b" " * 50_000_000), "content-encoding: gzip"), 502, "protocol"),
-    "U48 both lengths": (raw(HEAD + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"), 502, "protocol"),
+    "U48 both lengths": (
+        raw(HEAD + b"content-length: 5\r\n" + CHUNKED + b"0\r\n\r\n"),
+        502,
+        "protocol",
+    ),
     "U48 two lengths": (raw(HEAD + b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello"), 502, "protocol"),
     "U48 negative length": (raw(HEAD + b"content-length: -5\r\n\r\nhello"), 502, "protocol"),
     "U48 huge length": (raw(HEAD + b"content-length: 99999999999999999999\r\n\r\nhello"), 502, "protocol"),
@@ -92,7 +97,7 @@ UNUSABLE: dict[str, tuple[Script, int, str]] = {
     "U48 no HTTP": (raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), 502, "protocol"),
     "U52 HTTP/1.0, half a body": (raw(b"HTTP/1.0 200 OK\r\n\r\n" + GOOD_BODY[:50], FIN), 502, "protocol"),
 }
-LIMITS = {"server_settings": {"upstream_body_limit_bytes": 200_000, "upstream_event_limit_bytes": 100_000}}
+LIMITS: Any = {"server_settings": {"upstream_body_limit_bytes": 200_000, "upstream_event_limit_bytes": 100_000}}
 TIMEOUT_KINDS = {False: "timeout_total", True: "timeout_first_byte"}
 # A stream that ends in the middle of JSON is cut, not wrong.
 STREAM_KINDS = {"U52 HTTP/1.0, half a body": "protocol", "U35 nothing": "truncated"}
@@ -111,7 +116,7 @@ async def test_unusable_answer_is_an_error_of_ours(row: str, stream: bool) -> No
     assert scene.upstream.connections == 1
 
 
-# --- no connection ------------------------------------------------------------------------------------------------------
+# --- no connection --------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -180,12 +185,12 @@ async def test_body_that_drips_ends_with_the_attempt() -> None:
         check_failed(await scene.chat(FAULTY), 504, "timeout_total", await scene.scrape())
 
 
-# --- statuses -----------------------------------------------------------------------------------------------------------
+# --- statuses -------------------------------------------------------------------------------------------------------
 
 STATUSES: dict[int, tuple[int, str]] = {
     **{status: (status, "status") for status in (400, 404, 409, 413, 422)},  # U41
-    **{status: (502, "status") for status in (408, 425, 500, 502, 503, 504, 529)},  # U40
-    **{status: (502, "auth") for status in (401, 403)},  # U43
+    **dict.fromkeys((408, 425, 500, 502, 503, 504, 529), (502, "status")),  # U40
+    **dict.fromkeys((401, 403), (502, "auth")),  # U43
     402: (429, "quota"),
     418: (400, "status"),
     429: (429, "rate_limit"),  # U38
@@ -265,7 +270,7 @@ async def test_error_under_200_takes_the_status_of_its_type() -> None:
     assert (error["message"], error["param"], error["code"]) == ("No such model", "model", "x")
 
 
-# --- streams that break -------------------------------------------------------------------------------------------------
+# --- streams that break ---------------------------------------------------------------------------------------------
 
 BROKEN: dict[str, tuple[list[Any], str]] = {
     "U16 reset": ([RST], "reset"),
@@ -305,7 +310,7 @@ async def test_connection_that_breaks_after_the_finish_has_lost_nothing() -> Non
         check_streamed(await scene.chat(FAULTY, stream=True), "Hi")
 
 
-# --- streams that are odd and right -------------------------------------------------------------------------------------
+# --- streams that are odd and right ---------------------------------------------------------------------------------
 
 STREAM = b"".join(GOOD_EVENTS)
 NOISE = b": comment\n\nid: 7\nretry: 10\n\nevent: unknown\n\nfield without a colon\n\n"
@@ -359,9 +364,8 @@ async def test_upstream_that_has_said_all_is_let_go_at_once() -> None:
         check_streamed(await scene.chat(FAULTY, stream=True), "Hi there")
 
 
-# --- whole answers that are odd and right -------------------------------------------------------------------------------
+# --- whole answers that are odd and right ---------------------------------------------------------------------------
 
-CHUNKED = HEAD + b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
 LATE_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
 GOOD_ANSWER = build_answer(GOOD_BODY, CLOSE, JSON)
 ODD_WHOLE: dict[str, Script] = {
@@ -374,7 +378,7 @@ ODD_WHOLE: dict[str, Script] = {
     "U45 gzip": whole(OK_GZIP, "content-encoding: gzip"),
     "U45 deflate": whole(zlib.compress(GOOD_BODY), "content-encoding: deflate"),
     "U46 tiny chunks, extensions, trailers": raw(
-        CHUNKED, b"".join(b"1;a=b\r\n%c\r\n" % byte for byte in GOOD_BODY) + b"0\r\nx: y\r\n\r\n"
+        HEAD + CHUNKED, b"".join(b"1;a=b\r\n%c\r\n" % byte for byte in GOOD_BODY) + b"0\r\nx: y\r\n\r\n"
     ),
     "U52 HTTP/1.0": raw(b"HTTP/1.0 200 OK\r\n\r\n" + GOOD_BODY, FIN),
 }
@@ -413,7 +417,7 @@ async def test_absurd_usage_harms_nothing(count: str) -> None:
     assert samples["feathergate_requests_successful"] == 1
 
 
-# --- connections --------------------------------------------------------------------------------------------------------
+# --- connections ----------------------------------------------------------------------------------------------------
 
 KEPT = build_answer(GOOD_BODY, JSON)
 

@@ -216,7 +216,6 @@ async def test_slow_reader_stops_the_upstream_and_loses_nothing() -> None:
                 while stalled != sent:  # until nothing moves any more
                     stalled = sent
                     await asyncio.sleep(0.1)
-                print("STALLED", stalled)
                 assert stalled < 12_000_000, "the upstream was read on, and the answer kept in memory"
                 client.writer.transport.resume_reading()  # type: ignore[attr-defined]
                 seen = await client.answer()

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from feathergate.dialects.chat import CHAT
-from feathergate.dialects.chat.answer import DONE, build_truncated, parse_usage, read_answer
+from feathergate.dialects.chat.answer import DONE, build_truncated, parse_usage, read_whole
 from feathergate.dialects.chat.failure import parse_failure
 from feathergate.dialects.chat.mending import is_odd, mend_answer
 from feathergate.dialects.contract import Context, Dialect
@@ -233,7 +233,8 @@ class PassThrough:
             else:
                 self._open.add(choice.index)
             if delta is not None:
-                odd = odd or is_odd(reason, delta.tool_calls)
+                if reason is not None or delta.tool_calls is not None:
+                    odd = odd or is_odd(reason, delta.tool_calls)
                 self.content = self.content or _says_something(delta)
         if chunk.usage:
             self.usage = parse_usage(chunk.usage) or self.usage
@@ -299,12 +300,9 @@ def translate_whole(
     if body.lstrip(_SPACE)[:1] in _STREAM:
         events: Sequence[Event] = _read_stream(body, dialect, context, limit_bytes)
     elif dialect is CHAT:
-        answer = read_answer(body)
-        if answer.choices is None:
-            raise UpstreamError("The provider's answer has no choices.", kind="protocol")
-        odd = any(
-            is_odd(choice.finish_reason, choice.message and choice.message.tool_calls) for choice in answer.choices
-        )
+        answer = read_whole(body)
+        said = [(choice.finish_reason, choice.message) for choice in answer.choices or ()]
+        odd = any(is_odd(reason, message.tool_calls if message else None) for reason, message in said)
         return Whole(mend_answer(body) if odd else body, parse_usage(answer.usage))
     else:
         events = dialect.parse_answer(body, context)

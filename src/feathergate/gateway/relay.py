@@ -99,10 +99,11 @@ class Relay:
         responder.start(200, headers)
         held, self._held = b"".join(self._held), []
         self._write(held or KEEP_ALIVE)
-        self._commit_deadline = NEVER
-        self._move_deadline()
         if self.over:
             self._end_answer()
+            return
+        self._commit_deadline = NEVER
+        self._move_deadline()
 
     def abandon(self) -> None:
         """The client has left: close the upstream connection at once. Nobody is to blame."""
@@ -236,6 +237,9 @@ class Relay:
 
     def _finish_stream(self, pipe: Pipe, reason: UpstreamError | None = None) -> None:
         """The stream's bytes have ended; a broken connection may still have brought all that matters."""
+        if reason is not None and not pipe.content:
+            self._fail(reason)
+            return
         out = pipe.close()
         if pipe.error is not None:
             self._fail(reason or pipe.error)

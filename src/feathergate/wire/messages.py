@@ -20,14 +20,26 @@ class OutputTokensDetails(msgspec.Struct, frozen=True, gc=False):
     thinking_tokens: int | None = None
 
 
+class Iteration(msgspec.Struct, frozen=True, gc=False):
+    """Tokens of one of the calls that an answer was made of."""
+
+    type: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+
+
 class Usage(msgspec.Struct, frozen=True, gc=False):
-    """Tokens. `input_tokens` excludes what the cache was read from and written to."""
+    """Tokens. `input_tokens` excludes what the cache was read from and written to; `iterations` are counted in the
+    other members, but for those that the provider made on the side (compaction, advisor)."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     output_tokens_details: OutputTokensDetails | None = None
+    iterations: list[Iteration] | None = None
     service_tier: str | None = None
 
 

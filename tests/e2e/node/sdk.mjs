@@ -39,7 +39,7 @@ const steps = {
   async models() {
     const names = [];
     for await (const item of client.models.list()) names.push(item.id);
-    return { names, one: (await client.models.retrieve("openai/gpt-5")).id };
+    return { names, one: (await client.models.retrieve("openai/gpt-4o")).id };
   },
 };
 

@@ -125,9 +125,17 @@ def parse_usage(raw: Raw) -> TokenUsage | None:
     return usage if min(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) >= 0 else None
 
 
+def read_whole(body: bytes) -> _Answer:
+    """A whole answer; raises `UpstreamError` also for one without choices."""
+    answer = read_answer(body)
+    if answer.choices is None:
+        raise UpstreamError("The provider's answer has no choices.", kind="protocol")
+    return answer
+
+
 def parse_answer(body: bytes) -> list[Event]:
     """A whole answer; see `contract.Dialect`."""
-    answer = read_answer(body)
+    answer = read_whole(body)
     reader = _Reader()
     events = list(reader.start(answer))
     for choice in answer.choices or ():

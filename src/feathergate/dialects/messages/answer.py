@@ -9,7 +9,7 @@ reference/wire/anthropic.md sections 6 and 7.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -50,6 +50,7 @@ _FINISH: Mapping[str, FinishReason] = {
     "compaction": "length",
     "refusal": "content_filter",
 }
+_ON_THE_SIDE = ("compaction", "advisor_message")
 _SERVICE_TIERS = {"standard": "default", "priority": "priority", "batch": "flex"}
 
 
@@ -280,9 +281,14 @@ def _build_usage(usage: wire.Usage) -> TokenUsage | None:
     """OpenAI's prompt includes what the cache was read from and written to; None where nothing was counted."""
     if usage.input_tokens is None and usage.output_tokens is None:
         return None
-    read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
-    prompt = (usage.input_tokens or 0) + (read or 0) + (written or 0)
-    completion = usage.output_tokens or 0
+    counted: list[wire.Usage | wire.Iteration] = [
+        usage,
+        *(item for item in usage.iterations or () if item.type in _ON_THE_SIDE),
+    ]
+    read = _sum(item.cache_read_input_tokens for item in counted)
+    written = _sum(item.cache_creation_input_tokens for item in counted)
+    prompt = (_sum(item.input_tokens for item in counted) or 0) + (read or 0) + (written or 0)
+    completion = _sum(item.output_tokens for item in counted) or 0
     details = usage.output_tokens_details
     thinking = details.thinking_tokens if details is not None else None
     return TokenUsage(
@@ -292,3 +298,9 @@ def _build_usage(usage: wire.Usage) -> TokenUsage | None:
         prompt_tokens_details=PromptTokensDetails(read, written) if (read, written) != (None, None) else None,
         completion_tokens_details=CompletionTokensDetails(thinking) if thinking is not None else None,
     )
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """None where nothing was counted."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
