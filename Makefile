@@ -14,7 +14,7 @@ run: $(VENV)/.installed
 	@exec $(BIN)/feathergate serve $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -m "not conformance" $(ARGS)
 
 conformance: $(VENV)/.dev
 	$(BIN)/pytest tests/conformance $(ARGS)

@@ -40,6 +40,9 @@ SPELLINGS = {
         ),
     ),
 }
+each_spelling = pytest.mark.parametrize(
+    ("name", "spelling"), [(name, item) for name, (_, items) in SPELLINGS.items() for item in items]
+)
 
 
 @each_spelling

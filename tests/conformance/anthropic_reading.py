@@ -21,6 +21,7 @@ FINISH = {
     "refusal": "content_filter",
 }
 _PIECES = (("text", "text"), ("thinking", "thinking"), ("json", "partial_json"), ("signature", "signature"))
+_EXCLUDED = ("compaction", "advisor_message")
 _STATUS_BY_TYPE = {"invalid_request_error": 400, "rate_limit_error": 429}
 
 
@@ -84,10 +85,15 @@ def _read_input(block: dict[str, Any]) -> Any:
 
 
 def _read_tokens(usage: dict[str, Any]) -> Tokens:
-    """What the top level counts; `iterations` break it down (the reference's edge cases 85 to 87)."""
-    cached = usage.get("cache_read_input_tokens") or 0
-    written = usage.get("cache_creation_input_tokens") or 0
-    prompt = usage["input_tokens"] + cached + written
-    completion = usage["output_tokens"]
+    """The top level, and on top of it the iterations that it leaves out (the reference's edge cases 85 to 87)."""
+    counted = [usage, *(one for one in usage.get("iterations") or () if one["type"] in _EXCLUDED)]
+    cached = _sum(counted, "cache_read_input_tokens")
+    written = _sum(counted, "cache_creation_input_tokens")
+    prompt = _sum(counted, "input_tokens") + cached + written
+    completion = _sum(counted, "output_tokens")
     reasoning = (usage.get("output_tokens_details") or {}).get("thinking_tokens") or 0
     return Tokens(prompt, completion, prompt + completion, cached, written, reasoning)
+
+
+def _sum(counted: list[dict[str, Any]], member: str) -> int:
+    return sum(one.get(member) or 0 for one in counted)

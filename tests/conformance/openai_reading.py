@@ -29,7 +29,7 @@ def read_stream(body: bytes) -> Reading | Broken:
             midway = any(_says_something(choice) for choice in completion["choices"])
             return Broken(_STATUS_BY_TYPE.get(error["type"], 502), error["message"], midway, error.get("param"))
         completion["model"] = completion["model"] or chunk["model"]
-        completion["usage"] = chunk.get("usage") or completion["usage"]
+        completion["usage"] = chunk.get("usage")  # the SDK forgets usage that is not in the last chunk
         for choice in chunk.get("choices") or ():
             _fold_choice(completion["choices"], choice)
     return read_completion(completion)

@@ -20,7 +20,12 @@ from feathergate.events import Event
 from feathergate.testing import read_stream, render_stream
 from feathergate.wire.codec import decode_chat
 
-CLAUDE, CLAUDE_4_8, CLAUDE_4_6, CLAUDE_4_5 = "claude-opus-5-5", "claude-opus-4-8", "claude-opus-4-6", "claude-sonnet-4-5"
+CLAUDE, CLAUDE_4_8, CLAUDE_4_6, CLAUDE_4_5 = (
+    "claude-opus-5-5",
+    "claude-opus-4-8",
+    "claude-opus-4-6",
+    "claude-sonnet-4-5",
+)
 GEMINI_3, GEMINI_2_5, GEMINI_2_0 = "gemini-3-pro", "gemini-2.5-flash", "gemini-2.0-flash"
 CONTEXT = Context(model="served")
 LIMIT = 1 << 24

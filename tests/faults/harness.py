@@ -45,7 +45,7 @@ def build_config(provider: str, faulty_port: int, well_port: int, params: Any, s
     faulty = {"model": f"{provider}/m", "api_base": f"http://127.0.0.1:{faulty_port}", "api_key": "sk-canary-01234567"}
     canary = {"model": "openai/m", "api_base": f"http://127.0.0.1:{well_port}", "api_key": "sk-x"}
     models = [
-        {"model_name": FAULTY, "litellm_params": faulty | TIMEOUTS | params},
+        {"model_name": FAULTY + "*" * ("*" in params.get("model", "")), "litellm_params": faulty | TIMEOUTS | params},
         {"model_name": CANARY, "litellm_params": canary},
     ]
     return json.dumps({"model_list": models, **sections})

@@ -196,7 +196,7 @@ async def test_request_timeout_bounds_a_whole_answer() -> None:
 
 
 async def test_slow_reader_stops_the_upstream_and_loses_nothing() -> None:
-    pieces = [f"{number:06}" + "x" * 10_000 for number in range(2000)]  # 20 MB
+    pieces = [f"{number:06}" + "x" * 10_000 for number in range(3000)]  # 30 MB: more than all sockets hold
     events = OPENAI.events(pieces)
     sent = 0
 
@@ -206,19 +206,21 @@ async def test_slow_reader_stops_the_upstream_and_loses_nothing() -> None:
             await super()._do(step, reader, writer)
             sent += len(step) if isinstance(step, bytes) else 0
 
-    async with CountingUpstream(build_stream(events)) as upstream:
-        async with open_scene((), params={"api_base": f"http://127.0.0.1:{upstream.port}"}) as scene:
-            async with scene.connect() as client:
-                client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-                client.send(build_chat("fast-openai", stream=True))
-                await until(lambda: sent > 0)
-                stalled = -1
-                while stalled != sent:  # until nothing moves any more
-                    stalled = sent
-                    await asyncio.sleep(0.1)
-                assert stalled < 12_000_000, "the upstream was read on, and the answer kept in memory"
-                client.writer.transport.resume_reading()  # type: ignore[attr-defined]
-                seen = await client.answer()
+    async with (
+        CountingUpstream(build_stream(events)) as upstream,
+        open_scene((), params={"api_base": f"http://127.0.0.1:{upstream.port}"}) as scene,
+        scene.connect() as client,
+    ):
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.send(build_chat("fast-openai", stream=True))
+        await until(lambda: sent > 0)
+        stalled = -1
+        while stalled != sent:  # until nothing moves any more
+            stalled = sent
+            await asyncio.sleep(0.1)
+        assert stalled < 20_000_000, "the upstream was read on, and the answer kept in memory"
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        seen = await client.answer()
     text = join_text(decode_events(seen.body))
     assert text == "".join(pieces)
     assert seen.body.endswith(b"data: [DONE]\n\n")

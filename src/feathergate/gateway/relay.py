@@ -156,14 +156,9 @@ class Relay:
         if self.over:
             self._ticker.forget(self)
             return
-        if error.kind != "reset" or not self._status:
-            self._fail(error)
-        elif self._status != 200:
-            self._fail(self._parse_error())  # its status is known, and tells more than the broken connection
-        elif self._pipe is not None:
-            self._finish_stream(self._pipe, error)
-        else:
-            self._fail(error)
+        if error.kind == "reset" and self._status not in (0, 200):
+            error = self._parse_error()  # its status is known, and tells more than the broken connection
+        self._fail(error)
 
     # --- deadlines ---
 
@@ -235,14 +230,11 @@ class Relay:
         self._reach_content()
         self._settle(cancel=False)
 
-    def _finish_stream(self, pipe: Pipe, reason: UpstreamError | None = None) -> None:
-        """The stream's bytes have ended; a broken connection may still have brought all that matters."""
-        if reason is not None and not pipe.content:
-            self._fail(reason)
-            return
+    def _finish_stream(self, pipe: Pipe) -> None:
+        """The stream's bytes have ended, as HTTP has it: whether the answer has too, its dialect knows."""
         out = pipe.close()
         if pipe.error is not None:
-            self._fail(reason or pipe.error)
+            self._fail(pipe.error)
             return
         if self._responder is not None:
             self._write(out)

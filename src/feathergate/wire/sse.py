@@ -42,6 +42,8 @@ class SseReader:
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """Raises `UpstreamError` (protocol) when one event is larger than the limit."""
+        if not data:
+            return []
         if self._after_cr or b"\r" in data:
             data = self._with_lf(data)
         buffer = self._buffer

@@ -192,7 +192,7 @@ class AnswerReader:
         if part.function_call is not None:
             self._read_call(part.function_call, part.thought_signature, index, choice, events)
         elif part.inline_data is not None:
-            events.append(_read_media(part.inline_data, index, choice, self._response_id))
+            events.append(_read_media(part.inline_data, part.thought_signature, index, choice, self._response_id))
         elif text is None and (server := _read_server(part)):
             choice.parts.append(server)
         elif part.thought_signature and not part.thought:
@@ -293,12 +293,18 @@ def _read_server(part: Part) -> dict[str, Any]:
     return server | {"thoughtSignature": part.thought_signature} if server and part.thought_signature else server
 
 
-def _read_media(blob: Blob, index: int, choice: _Choice, response_id: str) -> Event:
-    """An image as a data URL; sound as OpenAI's audio, whose constant members are said once."""
+def _read_media(blob: Blob, signature: str | None, index: int, choice: _Choice, response_id: str) -> Event:
+    """An image as a data URL, its signature beside it; sound as OpenAI's audio, whose constant members are said
+    once."""
     if not blob.mime_type.startswith("audio/"):
         choice.media += 1
-        url = f"data:{blob.mime_type};base64,{blob.data}"
-        return Media({"type": "image_url", "image_url": {"url": url}}, choice.media - 1, index)
+        item: dict[str, Any] = {
+            "type": "image_url",
+            "image_url": {"url": f"data:{blob.mime_type};base64,{blob.data}"},
+        }
+        if signature:
+            item["extra_content"] = {"google": {"thought_signature": signature}}
+        return Media(item, choice.media - 1, index)
     constant = {} if choice.audio else {"id": f"audio_{response_id or index}", "transcript": "", "expires_at": 0}
     choice.audio = True
     return Audio({**constant, "data": blob.data}, index)
