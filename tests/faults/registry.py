@@ -111,7 +111,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "C17": (WRONG, UNUSUAL),
     "C18": (WRONG,),
     "C19": (WRONG, UNUSUAL, f"{CLIENT}:test_strange_name_of_a_model_is_not_found"),
-    "C20": (f"{CLIENT}:test_connection_serves_on_after_every_error"),
+    "C20": (f"{CLIENT}:test_connection_serves_on_after_every_error",),
     "C21": (
         f"{CLIENT}:test_pipelined_requests_are_answered_in_order",
         f"{CLIENT}:test_client_that_leaves_amid_its_pipeline_stops_it",

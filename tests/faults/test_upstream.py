@@ -305,9 +305,14 @@ async def test_stream_that_breaks_before_content_is_a_status(row: str) -> None:
         check_failed(seen, 504 if kind == "idle" else 502, kind, await scene.scrape())
 
 
-async def test_connection_that_breaks_after_the_finish_has_lost_nothing() -> None:
+async def test_reset_after_the_finish_and_before_the_end_mark_is_an_error() -> None:
     async with open_fault((*build_stream([ROLE, HI, FINISH], PAUSE_S), RST)) as scene:
-        check_streamed(await scene.chat(FAULTY, stream=True), "Hi")
+        check_broken(await scene.chat(FAULTY, stream=True), "Hi", "reset", await scene.scrape())
+
+
+async def test_reset_after_the_end_mark_has_lost_nothing() -> None:
+    async with open_fault((*build_stream(GOOD_EVENTS, PAUSE_S), RST)) as scene:
+        check_streamed(await scene.chat(FAULTY, stream=True), "Hi there")
 
 
 # --- streams that are odd and right ---------------------------------------------------------------------------------

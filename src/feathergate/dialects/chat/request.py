@@ -7,13 +7,14 @@ and values that it judges, are left to its own judgement. Specification: referen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from feathergate.capability import Capability
+from feathergate.dialects.call_id import SIGNATURE_MARK, split_call_id
 from feathergate.dialects.contract import Built, Context, Target
 from feathergate.dialects.loss import Losses
 from feathergate.errors import ClientError
@@ -35,7 +36,8 @@ _SAMPLING: Mapping[str, Any] = {
 # Members that are never OpenAI's: of the request, and of its messages, where our own answers put them.
 _EXTENSIONS = ("thinking", "cache_control")
 _OF_MESSAGES = ("reasoning_content", "thinking_blocks", "extra_content", "cache_control")
-_MARKS = tuple(f'"{name}"'.encode() for name in _OF_MESSAGES)
+_MARKS = (*(f'"{name}"'.encode() for name in _OF_MESSAGES), SIGNATURE_MARK.encode())
+_IDS = ("id", "tool_call_id")
 
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
@@ -102,7 +104,7 @@ def _leave_out_strangers(request: ChatRequest, sent: codec.Members, losses: Loss
             del sent[name]
     if not request.tools and not request.functions:
         sent.pop("parallel_tool_calls", None)  # asks for nothing then
-    sent["messages"] = _strip_list(sent["messages"])
+    sent["messages"] = _strip_list(sent["messages"], ("content", "tool_calls"))
     if request.tools:
         sent["tools"] = _strip_list(sent["tools"])
 
@@ -110,25 +112,35 @@ def _leave_out_strangers(request: ChatRequest, sent: codec.Members, losses: Loss
 # --- our own members, on their way back --------------------------------------------------------------------------
 
 
-def _strip_list(value: Raw) -> Raw:
-    """A list of messages, parts, calls or tools without our members; the very bytes where there are none."""
+def _strip_list(value: Raw, nested: Sequence[str] = ()) -> Raw:
+    """A list of messages, parts, calls or tools without our members; the very bytes where there are none.
+
+    `nested` are the members of an item that are such lists themselves.
+    """
     if not _is_marked(value):
         return value
     try:
         items = _decode_list(value)
     except msgspec.DecodeError:
         return value
-    return codec.raw([_strip(item) if _is_marked(item) else item for item in items])
+    return codec.raw([_strip(item, nested) if _is_marked(item) else item for item in items])
 
 
-def _strip(item: Raw) -> Raw:
+def _strip(item: Raw, nested: Sequence[str]) -> Raw:
     try:
         members = _decode_object(item)
     except msgspec.DecodeError:
         return item
     kept = {name: value for name, value in members.items() if name not in _OF_MESSAGES}
-    nested = {name: _strip_list(kept[name]) for name in ("content", "tool_calls") if name in kept}
-    return codec.raw(kept | nested)
+    lists = {name: _strip_list(kept[name]) for name in nested if name in kept}
+    ids = {name: _strip_id(kept[name]) for name in _IDS if name in kept}
+    return codec.raw(kept | lists | ids)
+
+
+def _strip_id(value: Raw) -> Raw:
+    call_id = codec.decode_any(value)
+    plain, signature = split_call_id(call_id) if isinstance(call_id, str) else (call_id, None)
+    return value if signature is None else codec.raw(plain)
 
 
 def _is_marked(value: Raw) -> bool:

@@ -14,13 +14,12 @@ import msgspec
 from msgspec import Raw
 
 from feathergate.capability import Capability
+from feathergate.dialects.call_id import split_call_id
 from feathergate.dialects.gemini.media import build_media
 from feathergate.errors import ClientError
 from feathergate.wire.chat import Message, ToolCall
 from feathergate.wire.codec import raw
 
-# LiteLLM hangs the signature on the id, and its clients' histories hold such ids.
-_SIGNATURE_MARK = "__thought__"
 _MISSING = {"error": "This call has no result."}
 
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -89,7 +88,7 @@ def _key(call_id: str | None, name: str) -> str:
 
 
 def _plain_id(call_id: str | None) -> str | None:
-    return None if call_id is None else call_id.partition(_SIGNATURE_MARK)[0]
+    return None if call_id is None else split_call_id(call_id)[0]
 
 
 def _identify(call: Call, capability: Capability) -> JsonObject:
@@ -117,7 +116,7 @@ def _read_signature(call: ToolCall) -> str | None:
     signature = google.get("thought_signature") if isinstance(google, dict) else None
     if isinstance(signature, str) and signature:
         return signature
-    return call.id.partition(_SIGNATURE_MARK)[2] or None
+    return split_call_id(call.id)[1]
 
 
 def _parse_arguments(text: str) -> Raw:

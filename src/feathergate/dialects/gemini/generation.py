@@ -71,6 +71,8 @@ def _build_sampling(request: ChatRequest, capability: Capability, losses: Losses
         config["responseLogprobs"] = True
         if request.top_logprobs is not None:
             config["logprobs"] = request.top_logprobs
+    elif request.top_logprobs:
+        losses.drop("top_logprobs")  # which counts only beside logprobs
     return config
 
 

@@ -18,6 +18,7 @@ from feathergate.dialects.gemini.field import check_fields, pick_extensions
 from feathergate.dialects.gemini.generation import build_generation
 from feathergate.dialects.gemini.media import find_resolution
 from feathergate.dialects.gemini.tool import build_tools, pick_names, read_tools
+from feathergate.dialects.legality import check_request
 from feathergate.dialects.loss import Losses
 from feathergate.errors import ClientError
 from feathergate.wire.chat import ChatRequest, CustomTool
@@ -29,6 +30,7 @@ _CACHED = ("systemInstruction", "tools", "toolConfig")
 
 def build_request(request: ChatRequest, members: Members, target: Target) -> Built:
     """Raises `ClientError` naming the field that cannot be carried."""
+    check_request(request)
     path = _build_path(target.model, stream=bool(request.stream))
     losses = Losses("Gemini's API", strict=target.strict)
     check_fields(members, losses)

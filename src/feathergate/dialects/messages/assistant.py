@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
+from feathergate.dialects.call_id import split_call_id
 from feathergate.dialects.messages.part import Block, build_text
 from feathergate.errors import ClientError
 from feathergate.wire.chat import Message
@@ -34,10 +35,11 @@ def read_calls(message: Message, index: int) -> list[Call]:
     """Raises `ClientError` for a call without the member that its type names."""
     calls: list[Call] = []
     for position, call in enumerate(message.tool_calls or ()):
+        plain, _ = split_call_id(call.id)
         if call.function is not None:
-            calls.append(Call(("id", call.id), call.id, call.function.name, _read_arguments(call.function.arguments)))
+            calls.append(Call(("id", plain), plain, call.function.name, _read_arguments(call.function.arguments)))
         elif call.custom is not None:
-            calls.append(Call(("id", call.id), call.id, call.custom.name, {"input": call.custom.input}))
+            calls.append(Call(("id", plain), plain, call.custom.name, {"input": call.custom.input}))
         else:
             where = f"messages[{index}].tool_calls[{position}]"
             raise ClientError(f"The call has neither 'function' nor 'custom' ({where}). Add one.", param=where)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from feathergate.capability import Capability
+from feathergate.dialects.call_id import split_call_id
 from feathergate.dialects.loss import Losses
 from feathergate.dialects.messages.assistant import Call, build_content, place_calls, read_calls
 from feathergate.dialects.messages.part import THINKING, Block, build_marker, build_parts, with_marker
@@ -152,7 +153,8 @@ class _Conversation:
         if message.role == "tool" and message.tool_call_id is None:
             where = f"{where}.tool_call_id"
             raise ClientError(f"'{where}' is missing. Name the call that this is the result of.", param=where)
-        key = ("id", message.tool_call_id or "") if message.role == "tool" else ("name", message.name or "")
+        plain, _ = split_call_id(message.tool_call_id or "")
+        key = ("id", plain) if message.role == "tool" else ("name", message.name or "")
         turn = self.turn("user")
         ids = self._calls.get(key)
         if ids is None:

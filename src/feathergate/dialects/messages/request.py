@@ -12,6 +12,7 @@ from typing import Any
 
 from feathergate.capability import Capability
 from feathergate.dialects.contract import Built, Context, Target
+from feathergate.dialects.legality import check_request
 from feathergate.dialects.loss import Losses
 from feathergate.dialects.messages.form import plan_form
 from feathergate.dialects.messages.history import History, build_history, lacks_thinking
@@ -96,6 +97,7 @@ _FILES_BETA = "files-api-2025-04-14"
 
 def build_request(request: ChatRequest, members: codec.Members, target: Target) -> Built:
     """See `contract.Dialect`."""
+    check_request(request)
     if (request.n or 1) > 1:
         raise ClientError("Anthropic gives one answer a request. Send n=1, or n requests.", param="n")
     try:
