@@ -108,7 +108,7 @@ class Serving:
             client.writer.transport.abort()
 
 
-def render_error(status: int, message: str) -> tuple[bytes, bytes]:
+def render_error(status: int, message: str, target: bytes) -> tuple[bytes, bytes]:
     return TEXT, f"{status} {message}".encode()
 
 

@@ -17,7 +17,7 @@ from feathergate.http.ticker import Ticker
 from feathergate.observe.access_log import AccessLog
 from feathergate.observe.metrics import Metrics
 from feathergate.runtime import Runtime, Shared, compile_runtime
-from feathergate.server.app import App, render_http_error
+from feathergate.server.app import App
 
 
 class Gateway(NamedTuple):
@@ -43,7 +43,7 @@ async def running_gateway(
     shared = Shared(loop=loop, ticker=ticker, environ=dict(environ or {}), now=time.time, log=log)
     runtime = compile_runtime(loaded, shared, Metrics(entry.model_name for entry in loaded.models))
     app = App(runtime)
-    server = Server(app.handle, ServerLimits(), ticker, error_body=render_http_error)
+    server = Server(app.handle, ServerLimits(), ticker, error_body=app.render_refusal)
     _, port = await server.listen(("127.0.0.1", 0))
     try:
         yield Gateway(f"http://127.0.0.1:{port}", port, runtime, server)

@@ -41,6 +41,24 @@ async def test_refusals_at_the_door_of_a_completion_endpoint_are_counted() -> No
         assert await read_totals(scene) == [2, 0, 2]
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("content-length: 99999999999", 413),
+        ("content-length: 2\r\ncontent-encoding: gzip", 415),
+        ("content-length: 2\r\nexpect: a-miracle", 417),
+        ("x_y: 1", 400),
+        ("cookie: " + "c" * 70_000, 431),
+    ],
+)
+async def test_what_http_itself_refuses_is_counted(head: str, status: int) -> None:
+    async with open_scene(()) as scene:
+        for path, failed in (("/v1/chat/completions", 1), ("/v1/models", 1)):
+            data = f"POST {path} HTTP/1.1\r\nhost: a\r\n{head}\r\n\r\n".encode()
+            assert (await scene.ask(data)).status == status
+            assert await read_totals(scene) == [failed, 0, failed]
+
+
 async def test_other_routes_are_not_counted() -> None:
     async with open_scene(()) as scene:
         for path in ("/health", "/v1/models", "/v1/models/fast-openai", "/v1/models/no", "/no", "/metrics"):

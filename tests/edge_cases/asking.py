@@ -102,7 +102,8 @@ def anthropic_stream(*events: JSON, stop: str | None = "end_turn", end: bool = T
     """`events` between a start and, unless it is cut, an end."""
     start = {"type": "message_start", "message": {"id": "msg_1", "model": "served", "usage": {"input_tokens": 3}}}
     stopped = {"type": "message_delta", "delta": {"stop_reason": stop}, "usage": {"output_tokens": 5}}
-    whole: list[JSON] = [start, *events, *([stopped, {"type": "message_stop"}] if end else [])]
+    ending: list[JSON] = [stopped, {"type": "message_stop"}] if end else []
+    whole = [start, *events, *ending]
     return b"".join(b"event: %b\ndata: %b\n\n" % (event["type"].encode(), dump(event)) for event in whole)
 
 

@@ -23,7 +23,7 @@ from feathergate.http.ticker import NEVER, Ticker
 
 logger = logging.getLogger("feathergate.http")
 
-ErrorBody = Callable[[int, str], tuple[bytes, bytes]]
+ErrorBody = Callable[[int, str, bytes], tuple[bytes, bytes]]
 
 _SLICE_BYTES = 16 * 1024
 _WRITE_HIGH_WATER_BYTES = 64 * 1024
@@ -258,7 +258,7 @@ class Connection(asyncio.Protocol):
                 answer.abort()
 
     def _answer_error(self, answer: Answer, refused: RefusedError) -> None:
-        headers, body = self._service.error_body(refused.status, refused.message)
+        headers, body = self._service.error_body(refused.status, refused.message, refused.target)
         answer.keep_alive = False
         answer.respond(refused.status, headers + ALLOW if refused.status == 405 else headers, body)
 

@@ -122,6 +122,7 @@ class RequestReader:
 
     def refuse(self, refused: RefusedError) -> None:
         """Read nothing more; `refused` comes after the requests that are already complete."""
+        refused.target = self._target if self.phase in (HEAD, BODY) else b""
         self.phase = OVER
         self._refused = True
         self._body = b""

@@ -46,12 +46,16 @@ _OTHER_PROTOCOLS = (
 
 
 class RefusedError(Exception):
-    """The HTTP layer answers this request itself, with `status` and `message`, and closes the connection."""
+    """The HTTP layer answers this request itself, with `status` and `message`, and closes the connection.
+
+    `target` is the request's, as far as it was read.
+    """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.target = b""
 
 
 def check_head(

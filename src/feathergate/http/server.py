@@ -25,7 +25,8 @@ _KEEPALIVE_INTERVAL_S = 10
 class Server:
     """Answers requests with `handler`, on any number of listening sockets of one event loop.
 
-    `error_body(status, message)` renders (block of headers, body) for what the HTTP layer answers by itself: 400,
+    `error_body(status, message, target)` renders (block of headers, body) for what the HTTP layer answers by itself
+    (`target` is the request's as far as it was read): 400,
     405, 408, 413, 415, 417, 431, 500 (the handler raised), 503 (too many connections) and 505.
     """
 

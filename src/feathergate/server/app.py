@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from feathergate.dialects.render import render_error
 from feathergate.errors import (
+    ClientError,
     FeatherGateError,
     MethodNotAllowedError,
     NotFoundError,
@@ -24,6 +25,7 @@ from feathergate.errors import (
 )
 from feathergate.gateway.exchange import JSON, account, build_internal, note_error, respond_error
 from feathergate.http.contract import Request, Responder
+from feathergate.observe.outcome import Outcome
 from feathergate.runtime import Runtime
 from feathergate.server.chat import open_outcome, post_chat
 from feathergate.server.contract import Answering, Endpoint
@@ -78,14 +80,22 @@ class App:
         except FeatherGateError as error:
             respond_error(responder, error, headers)
             if found is not None and found[0].completes:
-                outcome = open_outcome(answering)
-                note_error(outcome, error)
-                account(runtime, outcome)
+                self._count(open_outcome(answering), error)
             return
         if work is not None:
             task = asyncio.get_running_loop().create_task(work)
             self._tasks.add(task)
             task.add_done_callback(partial(self._finish, answering))
+
+    def render_refusal(self, status: int, message: str, target: bytes) -> tuple[bytes, bytes]:
+        """Headers and body of what the HTTP room answers by itself, in the shape of every other error, and counted
+        like every other where it was meant for a completion endpoint."""
+        request_id = make_request_id()
+        error = (ClientError if status < 500 else FeatherGateError)(message, status=status)
+        found = find_route(target.partition(b"?")[0].decode("latin-1"))
+        if found is not None and found[0].completes:
+            self._count(Outcome(request_id=request_id, started=self.runtime.shared.ticker.now()), error)
+        return JSON + _render_id(request_id), render_error(error)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for what is under way; cancel what takes longer."""
@@ -93,6 +103,10 @@ class App:
             _, late = await asyncio.wait(self._tasks, timeout=timeout_s)
             for task in late:
                 task.cancel()
+
+    def _count(self, outcome: Outcome, error: FeatherGateError) -> None:
+        note_error(outcome, error)
+        account(self.runtime, outcome)
 
     def _finish(self, answering: Answering, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -181,8 +195,3 @@ def make_request_id() -> str:
 
 def _render_id(request_id: str) -> bytes:
     return b"x-request-id: %b\r\n" % request_id.encode()
-
-
-def render_http_error(status: int, message: str) -> tuple[bytes, bytes]:
-    """Headers and body of an error that the HTTP room answers by itself, in the shape of every other."""
-    return JSON + _render_id(make_request_id()), render_error(FeatherGateError(message, status=status))

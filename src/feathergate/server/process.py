@@ -22,7 +22,7 @@ from feathergate.http.ticker import Ticker
 from feathergate.observe.access_log import AccessLog
 from feathergate.observe.metrics import Metrics
 from feathergate.runtime import Runtime, Shared, compile_runtime
-from feathergate.server.app import App, render_http_error
+from feathergate.server.app import App
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -119,7 +119,7 @@ async def _serve(
     runtime = build_runtime(config, loop, log)
     shared = runtime.shared
     app = App(runtime)
-    server = Server(app.handle, build_server_limits(config.server), shared.ticker, error_body=render_http_error)
+    server = Server(app.handle, build_server_limits(config.server), shared.ticker, error_body=app.render_refusal)
     await server.listen(sock)
     gc.freeze()  # what start-up made stays: no collection need look at it again
     on_ready()
