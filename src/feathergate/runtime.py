@@ -20,6 +20,7 @@ from feathergate.config.litellm import split_model
 from feathergate.config.schema import Config, LitellmParams, ModelEntry, ServerSettings
 from feathergate.config.secret import Secret
 from feathergate.dialects.contract import Built, Target
+from feathergate.dialects.thought import Remembered, ThoughtMemory
 from feathergate.errors import ClientError, ConfigError, NotFoundError, Problem
 from feathergate.http.connect import build_ssl_context
 from feathergate.http.contract import Origin, Timeouts
@@ -62,8 +63,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         """Without the key and the parameters."""
         return f"Deployment({self.model_name!r}, {self.provider.name}/{self.model})"
 
-    def target(self) -> Target:
-        return Target(self.model, find_capability(self.model), self.strict)
+    def target(self, thoughts: Remembered | None = None) -> Target:
+        """For a dialect; `thoughts` is what the provider signed in earlier turns."""
+        return Target(self.model, find_capability(self.model), self.strict, thoughts)
 
     def build_upstream(self, built: Built, *, stream: bool) -> UpstreamRequest:
         """A dialect's request with this deployment's address and credentials."""
@@ -82,7 +84,8 @@ class Unsupported(msgspec.Struct, frozen=True):
 
 
 class Shared(msgspec.Struct, kw_only=True):
-    """What outlives a configuration: one set a process. `transports` holds a pool for each way to an origin."""
+    """What outlives a configuration: one set a process. `transports` holds a pool for each way to an origin,
+    `thoughts` what providers signed and clients may lose."""
 
     loop: asyncio.AbstractEventLoop
     ticker: Ticker
@@ -90,6 +93,7 @@ class Shared(msgspec.Struct, kw_only=True):
     now: Callable[[], float]
     log: AccessLog | None = None
     transports: dict[object, Transport] = {}
+    thoughts: ThoughtMemory = msgspec.field(default_factory=ThoughtMemory)
 
     def __repr__(self) -> str:
         """Without the environment, which holds keys."""

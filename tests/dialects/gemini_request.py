@@ -35,7 +35,7 @@ def build(model: str = GEMINI_3, *, strict: bool = False, **members: Any) -> Bui
     """The request of `members`, with one user message where they bring none."""
     request = json.dumps({"model": "mine", "messages": [user()], **members}).encode()
     built = GEMINI.build_request(*decode_chat(request), Target(model, find_capability(model), strict))
-    _check_types(json.loads(built.body))
+    check_types(json.loads(built.body))
     return built
 
 
@@ -56,7 +56,7 @@ def refused(model: str = GEMINI_3, *, strict: bool = False, **members: Any) -> C
     return caught.value
 
 
-def _check_types(built: dict[str, Any]) -> None:
+def check_types(built: dict[str, Any]) -> None:
     for name, value in built.items():
         if name not in _PLAIN:
             for item in value if isinstance(value, list) else [value]:

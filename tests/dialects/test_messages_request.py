@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from feathergate.capability import find_capability
 from feathergate.dialects.contract import Built, Target
 from feathergate.dialects.messages import MESSAGES
-from feathergate.dialects.messages.request import DROPPED, REFUSED, TRANSLATED
+from feathergate.dialects.messages.field import DROPPED, REFUSED, TRANSLATED
 from feathergate.errors import ClientError
 from feathergate.wire.chat import ChatRequest
 from feathergate.wire.codec import decode_chat

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 FILE_NAMES = ("feathergate.yaml", "feathergate.yml", "config.yaml", "config.yml")
 FILE_LIMIT_BYTES = 4 * 1024 * 1024
 MASTER_KEY_LENGTH = 16
+
+
+class NoCapability(msgspec.Struct):
+    """Nothing that a model can or cannot do: with it, every `model_info.capability` is refused."""
+
 
 _UNREADABLE: dict[type[Exception], tuple[str, str]] = {
     FileNotFoundError: ("there is no such file", "give the path of a file, or run without one"),
@@ -46,11 +51,12 @@ def load(
     environ: Mapping[str, str],
     *,
     known_providers: Collection[str] | None = None,
+    capability: type[msgspec.Struct] = NoCapability,
 ) -> Config:
     """The configuration in the file at `path`.
 
-    `known_providers` are the names that a model's provider is checked against; with None none is. Raises
-    `ConfigError` with all problems, in the file's order.
+    `known_providers` are the names that a model's provider is checked against; with None none is. `capability` has
+    the fields that `model_info.capability` may give. Raises `ConfigError` with all problems, in the file's order.
     """
     from .document import parse_document
     from .finding import Findings
@@ -62,7 +68,7 @@ def load(
     reader = Reader(findings, {**_read_dotenv(os.path.dirname(file)), **environ})
     try:
         if document.value is not UNSET:
-            config = _read_config(reader, document.value, file, known_providers)
+            config = _read_config(reader, document.value, file, known_providers, capability)
     except ConfigError as error:
         # A key in the environment that cannot be used has no place in the file.
         raise ConfigError((*findings.problems(), *error.problems)) from None
@@ -106,7 +112,13 @@ def _read_dotenv(folder: str) -> dict[str, str]:
         return {}
 
 
-def _read_config(reader: Reader, top: object, file: str, known_providers: Collection[str] | None) -> Config:
+def _read_config(
+    reader: Reader,
+    top: object,
+    file: str,
+    known_providers: Collection[str] | None,
+    capability: type[msgspec.Struct],
+) -> Config:
     from .model import read_models
     from .schema import LitellmSettings, RouterSettings
     from .section import TOP_KEYS
@@ -115,11 +127,12 @@ def _read_config(reader: Reader, top: object, file: str, known_providers: Collec
         what = "the file is empty" if not top else "the file must be a mapping, with model_list at its top"
         reader.findings.refuse((), what, "write model_list and its models, or run without a file")
         return Config(models=())
+    top = _use_top_translation(reader, top)
     for key, value in top.items():
         if key not in TOP_KEYS and not key.startswith("x-"):
             reader.judge_key("", (key,), value, TOP_KEYS)
     if "model_list" in top:
-        models = read_models(reader, top["model_list"], known_providers)
+        models = read_models(reader, top["model_list"], known_providers, capability)
     else:
         models = _environment_models(reader.environ)
         reader.findings.warn((), "the file has no model_list", "the models are those of the environment")
@@ -134,6 +147,20 @@ def _read_config(reader: Reader, top: object, file: str, known_providers: Collec
         server=_check_server(reader, reader.read_section(ServerSettings, top, "server_settings"), file),
         path=file,
     )
+
+
+def _use_top_translation(reader: Reader, top: dict[str, Any]) -> dict[str, Any]:
+    """`translation` at the top is that of `server_settings`, which wins."""
+    server = top.get("server_settings") or {}
+    if "translation" not in top or not isinstance(server, dict):
+        return top
+    rest = {key: value for key, value in top.items() if key != "translation"}
+    if server.get("translation") is not None:
+        what = "translation has no effect beside server_settings.translation"
+        reader.findings.warn(("translation",), what, key=True)
+        return rest
+    reader.findings.alias(("server_settings", "translation"), ("translation",))
+    return {**rest, "server_settings": {**server, "translation": top["translation"]}}
 
 
 def _environment_models(environ: Mapping[str, str]) -> tuple[ModelEntry, ...]:

@@ -19,7 +19,7 @@ from . import litellm
 from .document import Path
 from .environment import KEY_VARIABLES, read_key
 from .finding import label, nearest, shown
-from .schema import LitellmParams, ModelEntry, Parameters
+from .schema import LitellmParams, ModelEntry, ModelInfo, Parameters
 from .section import MODEL_KEYS, Reader
 
 _REQUEST_TYPES = {float: "a number", int: "a whole number", bool: "true or false"}
@@ -27,9 +27,13 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OUR_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
 _UNREAD = frozenset({"defaults", "base_url"})
 _PARAM_KEYS = tuple(name for name in LitellmParams.__struct_fields__ if name != "defaults")
+# What model_info reads and LiteLLM does not know: a misspelling of it would be taken for a free key.
+_OUR_INFO_KEYS = ("translation", "capability")
 
 
-def read_models(reader: Reader, value: Any, known_providers: Collection[str] | None) -> tuple[ModelEntry, ...]:
+def read_models(
+    reader: Reader, value: Any, known_providers: Collection[str] | None, capability: type[msgspec.Struct]
+) -> tuple[ModelEntry, ...]:
     """All entries that are right, each name once; a problem or a notice for each thing that is not."""
     if not isinstance(value, list) or not value:
         reader.findings.refuse(
@@ -41,7 +45,7 @@ def read_models(reader: Reader, value: Any, known_providers: Collection[str] | N
     entries: dict[str, ModelEntry] = {}
     repeats: dict[str, list[Path]] = {}
     for index, item in enumerate(value):
-        entry = _read_entry(reader, item, ("model_list", index))
+        entry = _read_entry(reader, item, ("model_list", index), capability)
         if entry is None:
             continue
         _judge_model(reader, entry, ("model_list", index, "litellm_params", "model"), known_providers)
@@ -56,7 +60,7 @@ def read_models(reader: Reader, value: Any, known_providers: Collection[str] | N
     return tuple(entries.values())
 
 
-def _read_entry(reader: Reader, item: Any, path: Path) -> ModelEntry | None:
+def _read_entry(reader: Reader, item: Any, path: Path, capability: type[msgspec.Struct]) -> ModelEntry | None:
     if not isinstance(item, dict):
         reader.findings.refuse(path, f"{label(path)} must be a mapping", "write model_name and litellm_params")
         return None
@@ -65,14 +69,42 @@ def _read_entry(reader: Reader, item: Any, path: Path) -> ModelEntry | None:
             reader.judge_key("model_list", (*path, key), value, MODEL_KEYS)
     if "model_name" not in item:
         reader.findings.refuse(path, f"{label(path)} has no model_name", "give it the name that clients ask for")
-    own = {key: item[key] for key in ("model_name", "model_info") if key in item}
-    fields = reader.read_fields(ModelEntry, own, path, "remove the model")
-    name = fields.get("model_name")
+    own = {key: item[key] for key in ("model_name",) if key in item}
+    name = reader.read_fields(ModelEntry, own, path, "remove the model").get("model_name")
+    info = _read_info(reader, item.get("model_info"), (*path, "model_info"), capability)
     remove = f'remove model "{shown(name)}"' if name else "remove the model"
     params = _read_params(reader, item.get("litellm_params", UNSET), (*path, "litellm_params"), remove)
     if not name or params is None:
         return None
-    return ModelEntry(**fields, params=params, line=reader.findings.place(path)[0])
+    return ModelEntry(model_name=name, params=params, model_info=info, line=reader.findings.place(path)[0])
+
+
+def _read_info(reader: Reader, value: Any, path: Path, capability: type[msgspec.Struct]) -> ModelInfo:
+    mapping = reader.read_mapping(value, path)
+    own = {key: mapping[key] for key in ("translation", "max_output_tokens") if key in mapping}
+    fields = reader.read_fields(ModelInfo, own, path)
+    fields["capability"] = _read_capability(reader, mapping.get("capability"), (*path, "capability"), capability)
+    others = {key: item for key, item in mapping.items() if key not in ModelInfo.__struct_fields__}
+    for key in others:
+        near = nearest(key, _OUR_INFO_KEYS)
+        if near:
+            reader.findings.refuse(
+                (*path, key), f"{label((*path, key))} is not a setting", f"did you mean {near}?", key=True
+            )
+    filled = {key: reader.fill(item, (*path, key), "remove the line") for key, item in others.items()}
+    fields["others"] = {key: item for key, item in filled.items() if item is not UNSET}
+    return ModelInfo(**fields)
+
+
+def _read_capability(reader: Reader, value: Any, path: Path, capability: type[msgspec.Struct]) -> Parameters:
+    """Those fields of `capability` that are given; no other key has a meaning here."""
+    mapping, known = reader.read_mapping(value, path), capability.__struct_fields__
+    for key in mapping:
+        if key not in known:
+            near = nearest(key, known)
+            fix = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
+            reader.findings.refuse((*path, key), f"{label((*path, key))} is no capability", fix, key=True)
+    return Parameters(reader.read_fields(capability, mapping, path))
 
 
 def _read_params(reader: Reader, value: Any, path: Path, remove: str) -> LitellmParams | None:
@@ -117,6 +149,8 @@ def _read_defaults(reader: Reader, mapping: dict[str, Any], path: Path, remove: 
             continue
         if litellm.is_later_param(key) or key in litellm.SECTIONS["litellm_params"].refused:
             _judge_later(reader, here, raw)
+        elif key in _OUR_INFO_KEYS:
+            reader.judge_key("litellm_params", here, raw, _PARAM_KEYS)
         elif litellm.is_credential(key):
             _judge_credential(reader, here)
         elif raw is not None:

@@ -32,6 +32,8 @@ Origin = Annotated[
     ),
 ]
 
+Translation = Annotated[Literal["strict", "lenient"], Meta(title="strict or lenient", examples=["strict"])]
+
 DEFAULT_TOTAL_TIMEOUT_S = 600.0
 
 
@@ -73,8 +75,8 @@ class LitellmParams(msgspec.Struct, frozen=True, kw_only=True):
     drop_params: Annotated[
         bool | None,
         Meta(
-            description="Overrides `litellm_settings.drop_params` for this model. `false`, written out, is not "
-            "the same as nothing."
+            description="Overrides `litellm_settings.drop_params` and `server_settings.translation` for this "
+            "model. `false`, written out, is not the same as nothing."
         ),
     ] = None
     mock_response: Annotated[str | None, Meta(description="Answer with this text instead of asking the provider.")] = (
@@ -93,6 +95,22 @@ class LitellmParams(msgspec.Struct, frozen=True, kw_only=True):
     ] = msgspec.field(default_factory=Parameters)
 
 
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one model. LiteLLM lets keys be free here, so FeatherGate's own settings of a model are here."""
+
+    translation: Annotated[
+        Translation | None,
+        Meta(description="Overrides `server_settings.translation` and every `drop_params` for this model."),
+    ] = None
+    max_output_tokens: Annotated[
+        Count | None, Meta(description="The most tokens that the model can answer with, in place of its family's.")
+    ] = None
+    capability: Annotated[
+        Parameters, Meta(description="What the model can do, where that is not what its family can: see below.")
+    ] = msgspec.field(default_factory=Parameters)
+    others: Annotated[dict[str, Any], Meta(description="Every other key is yours, and has no effect.")] = {}
+
+
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of `model_list`."""
 
@@ -104,7 +122,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     params: Annotated[LitellmParams, Meta(description="The deployment behind the name, written as `litellm_params`.")]
-    model_info: Annotated[dict[str, Any], Meta(description="What is known of the model; free keys are welcome.")] = {}
+    model_info: Annotated[ModelInfo, Meta(description="What is known of the model.")] = ModelInfo()
     line: Annotated[int, Meta(description="Where the entry begins in the file; 0 without a file.")] = 0
 
 
@@ -128,7 +146,7 @@ class LitellmSettings(msgspec.Struct, frozen=True, kw_only=True):
         bool | None,
         Meta(
             description="Drop parameters that a provider has no equivalent for (`true`, and nothing at all), "
-            "or refuse the request (`false`)."
+            "or refuse the request (`false`). `server_settings.translation` wins."
         ),
     ] = None
     request_timeout: Annotated[
@@ -199,6 +217,14 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
 
+    translation: Annotated[
+        Translation | None,
+        Meta(
+            description="What becomes of a parameter that a provider has no equivalent for: `lenient` drops it and "
+            "names it in `x-feathergate-dropped`, `strict` refuses the request. May also stand at the top of the "
+            "file. Without it, `litellm_settings.drop_params` says."
+        ),
+    ] = None
     cors_allow_origins: Annotated[
         tuple[Origin, ...], Meta(description="Web origins that may call the gateway from a browser.")
     ] = ()

@@ -18,6 +18,9 @@ from msgspec.inspect import (
     BoolType,
     CustomType,
     DictType,
+    FloatType,
+    IntType,
+    LiteralType,
     Metadata,
     NoneType,
     StrType,
@@ -32,7 +35,15 @@ from . import litellm
 from .document import Path
 from .environment import expand
 from .finding import Findings, label, nearest, shown
-from .schema import GeneralSettings, LitellmParams, LitellmSettings, Parameters, RouterSettings, ServerSettings
+from .schema import (
+    GeneralSettings,
+    LitellmParams,
+    LitellmSettings,
+    ModelInfo,
+    Parameters,
+    RouterSettings,
+    ServerSettings,
+)
 from .secret import Secret, is_key
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -50,13 +61,18 @@ KEY_LENGTH_LIMIT = 16
 
 # In which section a setting belongs that is found in another.
 _HOMES = {field: section for section, struct in SECTION_STRUCTS.items() for field in struct.__struct_fields__}
-_PARAM_HOMES = dict.fromkeys(LitellmParams.__struct_fields__, "litellm_params")
-_NOT_SAFE_ELSEWHERE = ("master_key", "api_key")
+_MODEL_HOMES = {
+    **dict.fromkeys(ModelInfo.__struct_fields__, "model_info"),
+    **dict.fromkeys(LitellmParams.__struct_fields__, "litellm_params"),
+}
+_NOT_SAFE_ELSEWHERE = ("master_key", "api_key", "translation", "capability")
 
 # The words for types that bear no title of their own.
 _TEXT = "text of printable ASCII characters"
 _EXPECTED: dict[type, str] = {
     BoolType: "true or false",
+    IntType: "a whole number",
+    FloatType: "a number",
     StrType: "text",
     DictType: "a mapping",
     StructType: "a mapping",
@@ -76,6 +92,8 @@ def expectation(kind: Type) -> tuple[str, str]:
     if isinstance(kind, VarTupleType):
         words, example = expectation(kind.item_type)
         return f"a list, each entry {words}", example
+    if isinstance(kind, LiteralType):
+        return "one of " + ", ".join(map(str, kind.values)), str(kind.values[0])
     if isinstance(kind, CustomType):
         return _EXPECTED_CUSTOM[kind.cls], ""
     return _EXPECTED.get(type(kind), ""), ""
@@ -199,7 +217,7 @@ class Reader:
     def judge_key(self, section: str, path: Path, value: Any, known: tuple[str, ...]) -> None:
         """A key that no field of `section` reads: without effect, in the wrong place, misspelled, or unknown."""
         key, name, keys = str(path[-1]), label(path), litellm.SECTIONS[section]
-        home = (_PARAM_HOMES if section == "model_list" else _HOMES).get(key)
+        home = (_MODEL_HOMES if section in ("model_list", "litellm_params") else _HOMES).get(key)
         if key in keys.refused:
             # A protection that is written out as off asks for nothing.
             if value:

@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from feathergate.capability import Capability
+from feathergate.dialects.thought import Remembered
 from feathergate.errors import UpstreamError
 from feathergate.events import Event
 from feathergate.wire.chat import ChatRequest
@@ -23,12 +24,14 @@ from feathergate.wire.codec import Members
 class Target(msgspec.Struct, frozen=True):
     """For whom a request is built: the upstream's name of the model, and what that model can do.
 
-    `strict` turns every drop into a refusal (`ClientError` naming the field).
+    `strict` turns every drop into a refusal (`ClientError` naming the field); `thoughts` is what the provider signed
+    in earlier turns, for clients that do not send it back.
     """
 
     model: str
     capability: Capability
     strict: bool = False
+    thoughts: Remembered | None = None
 
 
 class Context(msgspec.Struct, frozen=True):

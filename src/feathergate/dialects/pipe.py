@@ -21,6 +21,7 @@ from feathergate.dialects.chat.failure import parse_failure
 from feathergate.dialects.chat.mending import is_odd, mend_answer
 from feathergate.dialects.contract import Context, Dialect
 from feathergate.dialects.render import ChunkRenderer, render_answer
+from feathergate.dialects.thought import ThoughtRecorder
 from feathergate.errors import UpstreamError
 from feathergate.events import Event, Usage, is_content
 from feathergate.wire import sse
@@ -144,7 +145,13 @@ def _take_unterminated(flow: Flow, event: sse.SseEvent) -> bytes:
 class Translation:
     """Another dialect's stream, rendered as chat chunks."""
 
-    def __init__(self, dialect: Dialect, context: Context, renderer: ChunkRenderer) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        context: Context,
+        renderer: ChunkRenderer,
+        recorder: ThoughtRecorder | None = None,
+    ) -> None:
         self.content = False
         self.complete = False
         self.usage: TokenUsage | None = None
@@ -152,6 +159,7 @@ class Translation:
         self._context = context
         self._decoder = dialect.open_stream(context)
         self._renderer = renderer
+        self._recorder = recorder
 
     def take(self, event: sse.SseEvent) -> bytes:
         decoder = self._decoder
@@ -166,6 +174,8 @@ class Translation:
 
     def _close(self) -> bytes:
         self.complete = True
+        if self._recorder is not None:
+            self._recorder.keep()
         return self._renderer.close()
 
     def _render(self, events: Sequence[Event]) -> bytes:
@@ -174,6 +184,8 @@ class Translation:
         for event in events:
             if isinstance(event, Usage):
                 self.usage = event.usage
+        if self._recorder is not None:
+            self._recorder.listen(events)
         return b"".join(map(self._renderer.render, events))
 
 
@@ -294,7 +306,13 @@ class Whole(NamedTuple):
 
 
 def translate_whole(
-    body: bytes, dialect: Dialect, context: Context, fallback_id: str, created: int, limit_bytes: int
+    body: bytes,
+    dialect: Dialect,
+    context: Context,
+    fallback_id: str,
+    created: int,
+    limit_bytes: int,
+    recorder: ThoughtRecorder | None = None,
 ) -> Whole:
     """A whole answer of any dialect as chat's; raises `UpstreamError`. Chat's own passes as it came."""
     if body.lstrip(_SPACE)[:1] in _STREAM:
@@ -306,6 +324,9 @@ def translate_whole(
         return Whole(mend_answer(body) if odd else body, parse_usage(answer.usage))
     else:
         events = dialect.parse_answer(body, context)
+    if recorder is not None:
+        recorder.listen(events)
+        recorder.keep()
     rendered = render_answer(events, fallback_id, created, legacy_functions=context.legacy_functions)
     return Whole(rendered, _find_usage(events))
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from feathergate.dialects.chat import CHAT
-from feathergate.dialects.contract import Built, Target
+from feathergate.dialects.contract import Built
 from feathergate.dialects.pipe import PassThrough, Pipe, Translation
 from feathergate.dialects.render import ChunkRenderer
+from feathergate.dialects.thought import Remembered, ThoughtRecorder
 from feathergate.errors import ClientError, InternalError
 from feathergate.gateway.relay import Reading, Relay
 from feathergate.runtime import Deployment, Runtime
@@ -30,6 +31,7 @@ class Asked(NamedTuple):
     request_id: str
     created: int
     deadline: float
+    thoughts: Remembered | None = None
 
     @property
     def stream(self) -> bool:
@@ -54,6 +56,7 @@ def start_attempt(runtime: Runtime, deployment: Deployment, asked: Asked, built:
         asked.created,
         server.upstream_body_limit_bytes,
         deployment.secrets,
+        ThoughtRecorder(runtime.shared.thoughts),
     )
     pipe = _open_pipe(reading, asked, server.upstream_event_limit_bytes) if asked.stream else None
     relay = Relay(runtime.shared.ticker, reading, pipe, asked.deadline)
@@ -71,7 +74,7 @@ def build_attempt(deployment: Deployment, asked: Asked) -> Built:
     request, members = asked.request, asked.members
     if deployment.defaults or deployment.overrides:
         request, members = _decode_merged(merge_members(deployment, members))
-    target: Target = deployment.target()
+    target = deployment.target(asked.thoughts)
     return deployment.provider.dialect.build_request(request, members, target)
 
 
@@ -101,4 +104,4 @@ def _open_pipe(reading: Reading, asked: Asked, limit_bytes: int) -> Pipe:
     )
     if reading.dialect is CHAT:
         return Pipe(PassThrough(reading.context, renderer), limit_bytes)
-    return Pipe(Translation(reading.dialect, reading.context, renderer), limit_bytes)
+    return Pipe(Translation(reading.dialect, reading.context, renderer, reading.recorder), limit_bytes)

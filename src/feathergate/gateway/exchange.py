@@ -83,7 +83,7 @@ class Exchange:
         outcome.provider = deployment.provider.name
         outcome.served_model = deployment.model
         deadline = outcome.started + runtime.config.total_timeout_s
-        asked = Asked(request, members, outcome.request_id, self._created, deadline)
+        asked = Asked(request, members, outcome.request_id, self._created, deadline, runtime.shared.thoughts)
         built = await self._compute(len(body), partial(build_attempt, deployment, asked))
         await self._attempt(deployment, asked, built)
 

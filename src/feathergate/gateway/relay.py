@@ -13,6 +13,7 @@ import asyncio
 from feathergate.dialects.contract import Context, Dialect
 from feathergate.dialects.pipe import Pipe, Whole, translate_whole
 from feathergate.dialects.render import render_error_event
+from feathergate.dialects.thought import ThoughtRecorder
 from feathergate.errors import DeadlineError, FeatherGateError, UpstreamError
 from feathergate.http.contract import Call, Headers, Responder
 from feathergate.http.ticker import NEVER, Ticker
@@ -29,7 +30,7 @@ _LINGER_S = 0.25
 class Reading:
     """How an answer is to be read; the same for every attempt of a request."""
 
-    __slots__ = ("body_limit_bytes", "context", "created", "dialect", "fallback_id", "secrets")
+    __slots__ = ("body_limit_bytes", "context", "created", "dialect", "fallback_id", "recorder", "secrets")
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Reading:
         created: int,
         body_limit_bytes: int,
         secrets: tuple[str, ...] = (),
+        recorder: ThoughtRecorder | None = None,
     ) -> None:
         self.dialect = dialect
         self.context = context
@@ -46,9 +48,18 @@ class Reading:
         self.created = created
         self.body_limit_bytes = body_limit_bytes
         self.secrets = secrets
+        self.recorder = recorder
 
     def translate(self, body: bytes) -> Whole:
-        return translate_whole(body, self.dialect, self.context, self.fallback_id, self.created, self.body_limit_bytes)
+        return translate_whole(
+            body,
+            self.dialect,
+            self.context,
+            self.fallback_id,
+            self.created,
+            self.body_limit_bytes,
+            self.recorder,
+        )
 
 
 class Relay:

@@ -1,6 +1,7 @@
-"""Every field of a chat request, and whether Gemini gets it: each stands in exactly one list.
+"""Every field of a chat request, and every kind of what stands in one, and whether Gemini gets it.
 
-Unknown members are dropped as those of `DROPPED` are, but for the extensions, which are Gemini's own.
+Each stands in exactly one list, and a test holds them to OpenAI's own types. Unknown members are dropped as those
+of `DROPPED` are, but for the extensions, which are Gemini's own.
 """
 
 from __future__ import annotations
@@ -54,6 +55,14 @@ DROPPED = (
     "cache_control",
 )
 REFUSED = ("moderation",)  # who asks for a check of what is said must not be answered unchecked
+
+# All of these are translated; parts, where they are not refused.
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+PARTS = ("text", "refusal", "image_url", "input_audio", "file")
+REFUSED_PARTS: tuple[str, ...] = ()
+TOOLS = ("function", "custom")
+CHOICES = ("none", "auto", "required", "function", "custom", "allowed_tools")
+FORMATS = ("text", "json_object", "json_schema")
 
 # Members that OpenAI does not know and Gemini does, in both spellings that clients use.
 EXTENSIONS = {

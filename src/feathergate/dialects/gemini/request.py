@@ -20,6 +20,7 @@ from feathergate.dialects.gemini.media import find_resolution
 from feathergate.dialects.gemini.tool import build_tools, pick_names, read_tools
 from feathergate.dialects.legality import check_request
 from feathergate.dialects.loss import Losses
+from feathergate.dialects.thought import restore_thoughts
 from feathergate.errors import ClientError
 from feathergate.wire.chat import ChatRequest, CustomTool
 from feathergate.wire.codec import Members, decode_messages, encode
@@ -54,7 +55,7 @@ def _build_body(
     request: ChatRequest, extensions: dict[str, Raw], target: Target, losses: Losses
 ) -> tuple[dict[str, Any], Context]:
     capability = target.capability
-    messages = decode_messages(request.messages)
+    messages = restore_thoughts(decode_messages(request.messages), target.thoughts)
     tools = read_tools(request)
     paired = pair_calls(messages)
     called = [call.name for calls in paired.calls.values() for call in calls]

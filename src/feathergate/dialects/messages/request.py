@@ -1,8 +1,8 @@
 """OpenAI's chat request to Anthropic's.
 
-Each field of the request stands in exactly one of the lists below, and a test holds them to it. What a family
-takes is asked of its capability, never of its name. The same history makes the same bytes, because the
-provider's caches and signatures are bound to them. Specification: reference/wire/anthropic.md sections 1 to 5.
+What becomes of each field stands in `field.py`. What a family takes is asked of its capability, never of its
+name. The same history makes the same bytes, because the provider's caches and signatures are bound to them.
+Specification: reference/wire/anthropic.md sections 1 to 5.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from feathergate.capability import Capability
 from feathergate.dialects.contract import Built, Context, Target
 from feathergate.dialects.legality import check_request
 from feathergate.dialects.loss import Losses
+from feathergate.dialects.messages.field import report_dropped
 from feathergate.dialects.messages.form import plan_form
 from feathergate.dialects.messages.history import History, build_history, lacks_thinking
 from feathergate.dialects.messages.knob import (
@@ -28,6 +29,7 @@ from feathergate.dialects.messages.part import build_marker
 from feathergate.dialects.messages.thinking import Thinking, plan_thinking
 from feathergate.dialects.messages.tool import Choice, build_choice
 from feathergate.dialects.messages.toolset import JSON_NAME, Toolset, plan_tools
+from feathergate.dialects.thought import restore_thoughts
 from feathergate.errors import ClientError
 from feathergate.wire import codec
 from feathergate.wire.chat import ChatRequest
@@ -36,61 +38,6 @@ _API = "Anthropic's Messages API"
 PATH = "/v1/messages"
 VERSION = "2023-06-01"
 
-TRANSLATED = (
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "temperature",
-    "top_p",
-    "stop",
-    "user",
-    "safety_identifier",
-    "service_tier",
-    "reasoning_effort",
-    "parallel_tool_calls",
-    "tools",
-    "functions",
-    "tool_choice",
-    "function_call",
-    "response_format",
-    "web_search_options",
-    "thinking",
-    "cache_control",
-)
-DROPPED = (
-    "seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "logprobs",
-    "top_logprobs",
-    "logit_bias",
-    "store",
-    "verbosity",
-    "modalities",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "prompt_cache_options",
-    "audio",
-    "metadata",
-    "moderation",
-    "prediction",
-)
-REFUSED = ("n",)
-"""Refused above 1: one answer in place of several would change what was asked for."""
-
-# Values of dropped fields that ask for nothing: leaving them out loses nothing.
-_NEUTRAL: Mapping[str, Any] = {
-    "presence_penalty": 0,
-    "frequency_penalty": 0,
-    "logprobs": False,
-    "logit_bias": {},
-    "store": False,
-    "verbosity": "medium",
-    "modalities": ["text"],
-}
 _MARKERS_LIMIT = 4
 _FILES_BETA = "files-api-2025-04-14"
 
@@ -109,8 +56,8 @@ def build_request(request: ChatRequest, members: codec.Members, target: Target) 
 def _build(request: ChatRequest, members: codec.Members, target: Target) -> Built:
     capability = target.capability
     losses = Losses(_API, strict=target.strict)
-    _report_dropped(request, members, losses)
-    messages = codec.decode_messages(request.messages)
+    report_dropped(request, members, losses)
+    messages = restore_thoughts(codec.decode_messages(request.messages), target.thoughts)
     form = plan_form(request, capability)
     tools = plan_tools(request, messages, form, capability, losses)
     history = build_history(messages, tools.names, capability, losses)
@@ -162,22 +109,6 @@ def _plan_choice(tools: Toolset, can_force: bool, losses: Losses) -> Choice:
     if not tools.blocks:
         return Choice()
     return build_choice(tools.wish, tools.choosable, can_force=can_force, parallel=tools.parallel, losses=losses)
-
-
-# --- fields that go nowhere ---------------------------------------------------------------------------------------
-
-
-def _report_dropped(request: ChatRequest, members: codec.Members, losses: Losses) -> None:
-    for name, value in members.items():
-        if codec.is_null(value):
-            continue
-        known = name in ChatRequest.__struct_fields__
-        if not known or (name in DROPPED and not _is_neutral(name, getattr(request, name))):
-            losses.drop(name)
-
-
-def _is_neutral(name: str, value: Any) -> bool:
-    return name in _NEUTRAL and bool(value == _NEUTRAL[name])
 
 
 # --- the whole body -----------------------------------------------------------------------------------------------

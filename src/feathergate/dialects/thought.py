@@ -1,0 +1,123 @@
+"""What a provider signed and most clients lose: kept by tool-call id, and put back into the next turn.
+
+Thinking blocks, thought signatures and the content of provider-run tools must come back untouched in a tool loop,
+but clients drop the members that OpenAI does not know. So they are remembered when an answer with tool calls goes
+out, and restored to a history in which such a call stands without them; what the client sends itself wins. The
+memory is bounded, the oldest goes first, and it is one process's: when it has forgotten, the dialects' documented
+fallbacks remain. Pure: no clock. Source: reference/wire/anthropic.md "Thinking round trip", gemini.md section 3.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, Protocol
+
+import msgspec
+
+from feathergate.events import Event, Extra, Reasoning, RedactedReasoning, Signature, ToolStarted
+from feathergate.wire.chat import Message, ToolCall
+
+LIMIT_BYTES = 16 * 1024 * 1024
+
+
+class Thought(msgspec.Struct, frozen=True):
+    """What belongs to one call: its own `signature`, and its message's `blocks` and `extra_content`."""
+
+    signature: str | None = None
+    blocks: tuple[dict[str, Any], ...] = ()
+    extra: dict[str, Any] | None = None
+
+
+class Remembered(Protocol):
+    def recall(self, call_id: str) -> Thought | None: ...
+
+
+class ThoughtMemory:
+    """The most recently used thoughts that fit into `limit_bytes`."""
+
+    def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
+        self._limit_bytes = limit_bytes
+        self._bytes = 0
+        self._thoughts: OrderedDict[str, tuple[Thought, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._thoughts)
+
+    def recall(self, call_id: str) -> Thought | None:
+        found = self._thoughts.get(call_id)
+        if found is None:
+            return None
+        with suppress(KeyError):  # large requests are built in a thread: the loop may just have forgotten it
+            self._thoughts.move_to_end(call_id)
+        return found[0]
+
+    def keep(self, call_id: str, thought: Thought) -> None:
+        _, before = self._thoughts.pop(call_id, (None, 0))
+        size = len(call_id) + len(msgspec.json.encode(thought))
+        self._thoughts[call_id] = (thought, size)
+        self._bytes += size - before
+        while self._bytes > self._limit_bytes:
+            _, (_, oldest) = self._thoughts.popitem(last=False)
+            self._bytes -= oldest
+
+
+class ThoughtRecorder:
+    """Listens to one answer's events; `keep` gives `memory` what the answer's tool calls will need."""
+
+    def __init__(self, memory: ThoughtMemory) -> None:
+        self._memory = memory
+        self._calls: list[ToolStarted] = []
+        self._blocks: dict[tuple[int, int], dict[str, Any]] = {}
+        self._extra: dict[int, dict[str, Any]] = {}
+
+    def listen(self, events: Iterable[Event]) -> None:
+        for event in events:
+            match event:
+                case ToolStarted():
+                    self._calls.append(event)
+                case Reasoning(block=int(block)):
+                    self._open(event.choice, block)["thinking"] += event.text
+                case Signature():
+                    self._open(event.choice, event.block)["signature"] = event.signature
+                case RedactedReasoning():
+                    self._blocks[event.choice, event.block] = {"type": "redacted_thinking", "data": event.data}
+                case Extra():
+                    self._extra[event.choice] = event.value
+
+    def keep(self) -> None:
+        for call in self._calls:
+            blocks = tuple(block for (choice, _), block in sorted(self._blocks.items()) if choice == call.choice)
+            thought = Thought(call.signature, blocks, self._extra.get(call.choice))
+            if thought != Thought():
+                self._memory.keep(call.id, thought)
+
+    def _open(self, choice: int, block: int) -> dict[str, Any]:
+        return self._blocks.setdefault((choice, block), {"type": "thinking", "thinking": ""})
+
+
+def restore_thoughts(messages: list[Message], remembered: Remembered | None) -> list[Message]:
+    """The history with what was remembered put back; the given messages are not changed."""
+    if remembered is None:
+        return messages
+    return [_restore(message, remembered) if message.tool_calls else message for message in messages]
+
+
+def _restore(message: Message, remembered: Remembered) -> Message:
+    thoughts = [remembered.recall(call.id) for call in message.tool_calls or ()]
+    known = next((thought for thought in thoughts if thought is not None), None)
+    if known is None:
+        return message
+    changes: dict[str, Any] = {"tool_calls": list(map(_sign, message.tool_calls or (), thoughts))}
+    if known.blocks and not message.thinking_blocks:
+        changes["thinking_blocks"] = list(known.blocks)
+    if known.extra and not message.extra_content:
+        changes["extra_content"] = known.extra
+    return msgspec.structs.replace(message, **changes)
+
+
+def _sign(call: ToolCall, thought: Thought | None) -> ToolCall:
+    if thought is None or thought.signature is None or call.extra_content:
+        return call
+    return msgspec.structs.replace(call, extra_content={"google": {"thought_signature": thought.signature}})
