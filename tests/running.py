@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from feathergate.capability import Capability
 from feathergate.config.load import load
 from feathergate.http.limits import ServerLimits
 from feathergate.http.server import Server
@@ -37,7 +38,7 @@ async def running_gateway(
     with TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
         path.write_text(config)
-        loaded = load(str(path), dict(environ or {}))
+        loaded = load(str(path), dict(environ or {}), capability=Capability)
     loop = asyncio.get_running_loop()
     ticker = Ticker(loop)
     shared = Shared(loop=loop, ticker=ticker, environ=dict(environ or {}), now=time.time, log=log)

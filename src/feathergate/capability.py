@@ -8,7 +8,8 @@ section 2, gemini.md section 3, openai-chat.md section 4.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -213,3 +214,8 @@ def _begins_with(model: str, prefix: str) -> bool:
     """Whether `prefix` stands before the rest and does not end within a word of it: o1 is no beginning of o1ive."""
     rest = model[len(prefix) :]
     return model.startswith(prefix) and not (prefix[-1].isalnum() and rest[:1].isalpha())
+
+
+def override_capability(row: Capability, values: Mapping[str, Any]) -> Capability:
+    """The row with the fields that a configuration gives; `values` are of the fields' own names and types."""
+    return replace(row, **values) if values else row

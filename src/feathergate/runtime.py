@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from feathergate.capability import find_capability
+from feathergate.capability import Capability, find_capability, override_capability
 from feathergate.config.litellm import split_model
-from feathergate.config.schema import Config, LitellmParams, ModelEntry, ServerSettings
+from feathergate.config.schema import Config, LitellmParams, ModelEntry, ModelInfo, ServerSettings
 from feathergate.config.secret import Secret
 from feathergate.dialects.contract import Built, Target
 from feathergate.dialects.thought import Remembered, ThoughtMemory
@@ -57,6 +57,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     stream_timeouts: Timeouts
     defaults: Members
     overrides: Members
+    capability: Capability
+    capability_overrides: Mapping[str, Any]
     strict: bool
 
     def __repr__(self) -> str:
@@ -65,7 +67,12 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     def target(self, thoughts: Remembered | None = None) -> Target:
         """For a dialect; `thoughts` is what the provider signed in earlier turns."""
-        return Target(self.model, find_capability(self.model), self.strict, thoughts)
+        return Target(self.model, self.capability, self.strict, thoughts)
+
+    def rename(self, model: str) -> Deployment:
+        """The same deployment for another of its provider's models."""
+        capability = override_capability(find_capability(model), self.capability_overrides)
+        return msgspec.structs.replace(self, model=model, capability=capability)
 
     def build_upstream(self, built: Built, *, stream: bool) -> UpstreamRequest:
         """A dialect's request with this deployment's address and credentials."""
@@ -132,7 +139,7 @@ class Runtime:
                 f"Provider not supported: {entry.provider}. Supported: {', '.join(sorted(PROVIDERS))}.", param="model"
             )
         if match.caught:
-            return msgspec.structs.replace(entry, model=fill_model(entry.model, name, match.caught))
+            return entry.rename(fill_model(entry.model, name, match.caught))
         return entry
 
     def _not_found(self, name: str) -> NotFoundError:
@@ -176,7 +183,7 @@ def _compile_entry(
         return Unsupported(name or params.model)
     transport, base_path = _find_transport(provider, params, config, shared, ssl_contexts)
     timeouts, stream_timeouts = build_timeouts(params, config)
-    strict = params.drop_params if params.drop_params is not None else config.litellm.drop_params
+    capability_overrides = find_overrides(entry.model_info)
     return Deployment(
         model_name=entry.model_name,
         model=model,
@@ -189,8 +196,28 @@ def _compile_entry(
         stream_timeouts=stream_timeouts,
         defaults=_raw_members(params.defaults),
         overrides=_raw_members(params.extra_body),
-        strict=strict is False,
+        capability=override_capability(find_capability(model), capability_overrides),
+        capability_overrides=capability_overrides,
+        strict=is_strict(entry, config),
     )
+
+
+def find_overrides(info: ModelInfo) -> Mapping[str, Any]:
+    """What the configuration knows better of a model than its family tells; `capability` before LiteLLM's key."""
+    limit = {} if info.max_output_tokens is None else {"max_output_tokens": info.max_output_tokens}
+    return {**limit, **info.capability}
+
+
+def is_strict(entry: ModelEntry, config: Config) -> bool:
+    """Whether what cannot be carried is refused: the model's word before the global one, `translation` before
+    `drop_params`, and no where nothing is said."""
+    own = (entry.model_info.translation, entry.params.drop_params)
+    for translation, drop_params in (own, (config.server.translation, config.litellm.drop_params)):
+        if translation is not None:
+            return translation == "strict"
+        if drop_params is not None:
+            return not drop_params
+    return False
 
 
 def _raw_members(values: Mapping[str, Any]) -> Members:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from feathergate.capability import Capability
 from feathergate.config.load import find_file, from_environment, load, read_source
 from feathergate.config.report import render_problems
 from feathergate.config.schema import Config
@@ -57,7 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def read(text: str, environ: Mapping[str, str] | None = None) -> Config:
     Path("c.yaml").write_text(text, "utf-8")
     Path("c.yaml").chmod(0o600)
-    return load("c.yaml", environ or {}, known_providers=PROVIDERS)
+    return load("c.yaml", environ or {}, known_providers=PROVIDERS, capability=Capability)
 
 
 def problems(text: str, environ: Mapping[str, str] | None = None) -> list[str]:
@@ -69,14 +70,14 @@ def problems(text: str, environ: Mapping[str, str] | None = None) -> list[str]:
 def read_wild(name: str) -> Config:
     shutil.copyfile(HERE / "wild" / f"{name}.yaml", f"{name}.yaml")
     Path(f"{name}.yaml").chmod(0o600)
-    return load(f"{name}.yaml", WILD_ENVIRON, known_providers=PROVIDERS)
+    return load(f"{name}.yaml", WILD_ENVIRON, known_providers=PROVIDERS, capability=Capability)
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_file_shows_every_problem(name: str) -> None:
     shutil.copyfile(HERE / "wrong" / f"{name}.yaml", f"{name}.yaml")
     with pytest.raises(ConfigError) as caught:
-        load(f"{name}.yaml", {"HOME": "/home"}, known_providers=PROVIDERS)
+        load(f"{name}.yaml", {"HOME": "/home"}, known_providers=PROVIDERS, capability=Capability)
     shown = render_problems(caught.value.problems, read_source(f"{name}.yaml"))
     assert shown == (HERE / "wrong" / f"{name}.txt").read_text("utf-8")
 
@@ -84,7 +85,7 @@ def test_wrong_file_shows_every_problem(name: str) -> None:
 @pytest.mark.parametrize("name", WRONG)
 def test_problems_stand_in_the_order_of_the_file(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load(HERE / "wrong" / f"{name}.yaml", {}, known_providers=PROVIDERS)
+        load(HERE / "wrong" / f"{name}.yaml", {}, known_providers=PROVIDERS, capability=Capability)
     places = [(problem.line, problem.column) for problem in caught.value.problems]
     assert places == sorted(places)
     assert all(line and column for line, column in places)
@@ -100,7 +101,7 @@ def test_balanced_file_serves_the_first_of_a_group() -> None:
     config = read_wild("balanced")
     [entry] = config.models
     assert entry.params.model == "azure/gpt-4o-eu"
-    assert entry.model_info == {"mode": "chat", "base_model": "azure/gpt-4o"}
+    assert entry.model_info.others == {"mode": "chat", "base_model": "azure/gpt-4o"}
     assert entry.params.defaults == {}
     assert config.litellm.drop_params is True
     assert config.total_timeout_s == 30

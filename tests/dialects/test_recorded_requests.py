@@ -46,6 +46,9 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 GEMINI_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 IDENTITY = re.compile(r"[A-Za-z0-9_-]+")
 
+# Of the version of the API that we ask for (2023-06-01); the SDK's types are those of the next, which has none.
+SAMPLING = {"temperature", "top_p"}
+
 JSON = dict[str, Any]
 REQUESTS = [
     recording
@@ -63,10 +66,12 @@ def build(dialect: Dialect, model: str, body: JSON) -> JSON | None:
         request, members = decode_chat(json.dumps(body).encode())
         built = dialect.build_request(request, members, Target(model, find_capability(model)))
     except ClientError as error:
-        assert (error.status, bool(error.param)) == (400, True), error
-        return None
-    upstream: JSON = json.loads(built.body)
-    return upstream
+        refusal = error
+    else:
+        upstream: JSON = json.loads(built.body)
+        return upstream
+    assert (refusal.status, bool(refusal.param)) == (400, True), refusal
+    return None
 
 
 # --- what the request says, and where it must be again ------------------------------------------------------------
@@ -123,7 +128,8 @@ def check_whole(body: JSON, upstream: JSON) -> None:
 
 
 def check_anthropic(body: JSON, model: str) -> None:
-    check_shape(body, MessageCreateParamsStreaming if body.get("stream") else MessageCreateParamsNonStreaming)
+    typed = {name: value for name, value in body.items() if name not in SAMPLING}
+    check_shape(typed, MessageCreateParamsStreaming if body.get("stream") else MessageCreateParamsNonStreaming)
     spoken = [turn for turn in body["messages"] if turn["role"] != "system"]
     assert [turn["role"] for turn in spoken] == ["user", "assistant"] * (len(spoken) // 2) + ["user"] * (
         len(spoken) % 2
@@ -147,7 +153,7 @@ def check_anthropic(body: JSON, model: str) -> None:
     ):
         check_closed(schema)
     sampling = find_capability(model).sampling
-    assert len({"temperature", "top_p"} & body.keys()) <= {"all": 2, "one_of": 1, "none": 0}[sampling]
+    assert len(SAMPLING & body.keys()) <= {"all": 2, "one_of": 1, "none": 0}[sampling]
 
 
 def check_closed(schema: Any) -> None:
@@ -166,9 +172,15 @@ def check_gemini(body: JSON, model: str) -> None:
     check_types(body)
     capability = find_capability(model)
     contents = body["contents"]
-    assert [content["role"] for content in contents] == ["user", "model"] * (len(contents) // 2) + ["user"] * (
-        len(contents) % 2
-    )
+    speakers = ["tools" if "functionResponse" in content["parts"][0] else content["role"] for content in contents]
+    assert speakers[0] == "user"
+    assert {*pairwise(speakers)} <= {
+        ("user", "model"),
+        ("model", "user"),
+        ("model", "tools"),
+        ("tools", "user"),
+        ("tools", "model"),
+    }
     assert all(content["parts"] for content in contents)
     assert not [part for content in contents for part in content["parts"] if part == {"text": ""}]
     for content, following in pairwise([*contents, {"parts": []}]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from feathergate.capability import Capability
 from feathergate.config.load import find_file, from_environment, load, read_source
 from feathergate.config.schema import Config
 from feathergate.errors import ConfigError
@@ -16,7 +17,9 @@ def read_configuration(file: str | None) -> Config:
     Raises `ConfigError` with every problem in it.
     """
     path = file or find_file()
-    return load(path, os.environ, known_providers=PROVIDERS) if path else from_environment(os.environ)
+    if path is None:
+        return from_environment(os.environ)
+    return load(path, os.environ, known_providers=PROVIDERS, capability=Capability)
 
 
 def render_config_error(error: ConfigError) -> str:

@@ -28,16 +28,15 @@ FILE_NAMES = ("feathergate.yaml", "feathergate.yml", "config.yaml", "config.yml"
 FILE_LIMIT_BYTES = 4 * 1024 * 1024
 MASTER_KEY_LENGTH = 16
 
-
-class NoCapability(msgspec.Struct):
-    """Nothing that a model can or cannot do: with it, every `model_info.capability` is refused."""
-
-
 _UNREADABLE: dict[type[Exception], tuple[str, str]] = {
     FileNotFoundError: ("there is no such file", "give the path of a file, or run without one"),
     PermissionError: ("the file may not be read", "give the gateway's user the right to read it"),
     IsADirectoryError: ("this is a folder", "give the path of a file in it"),
 }
+
+
+class NoCapability(msgspec.Struct):
+    """Nothing that a model can or cannot do: with it, every key of `model_info.capability` is refused."""
 
 
 def find_file(folder: str = ".") -> str | None:

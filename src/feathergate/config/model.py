@@ -81,7 +81,7 @@ def _read_entry(reader: Reader, item: Any, path: Path, capability: type[msgspec.
 
 def _read_info(reader: Reader, value: Any, path: Path, capability: type[msgspec.Struct]) -> ModelInfo:
     mapping = reader.read_mapping(value, path)
-    own = {key: mapping[key] for key in ("translation", "max_output_tokens") if key in mapping}
+    own = {key: item for key, item in mapping.items() if key in ("translation", "max_output_tokens")}
     fields = reader.read_fields(ModelInfo, own, path)
     fields["capability"] = _read_capability(reader, mapping.get("capability"), (*path, "capability"), capability)
     others = {key: item for key, item in mapping.items() if key not in ModelInfo.__struct_fields__}

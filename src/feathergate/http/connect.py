@@ -12,6 +12,7 @@ import ipaddress
 import itertools
 import socket
 import ssl
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from feathergate.http.contract import HttpError, HttpErrorKind, Origin, Timeouts
@@ -83,18 +84,16 @@ async def _open_socket(route: Route, deadline: float) -> socket.socket:
     sock = await _connect(await _resolve(peer.host, peer.port, deadline), deadline)
     if route.proxy is None:
         return sock
-    try:
-        async with asyncio.timeout_at(deadline):
-            await open_tunnel(sock, route.proxy, route.origin)
-    except TimeoutError as error:
-        sock.close()
-        raise _failure("timeout_connect", "the proxy did not open the tunnel in time") from error
-    except OSError as error:
-        sock.close()
-        raise _failure("connect", f"the proxy broke the connection: {error}") from error
-    except BaseException:
-        sock.close()
-        raise
+    with ExitStack() as on_failure:
+        on_failure.callback(sock.close)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await open_tunnel(sock, route.proxy, route.origin)
+        except TimeoutError as error:
+            raise _failure("timeout_connect", "the proxy did not open the tunnel in time") from error
+        except OSError as error:
+            raise _failure("connect", f"the proxy broke the connection: {error}") from error
+        on_failure.pop_all()
     return sock
 
 
@@ -147,16 +146,15 @@ async def _connect(addresses: list[Address], deadline: float) -> socket.socket:
 
 async def _connect_one(address: Address, deadline: float) -> socket.socket:
     sock = socket.socket(address.family, socket.SOCK_STREAM)
-    try:
+    with ExitStack() as on_failure:
+        on_failure.callback(sock.close)
         sock.setblocking(False)
         for level, option, value in _SOCKET_OPTIONS:
             if hasattr(socket, option):
                 sock.setsockopt(getattr(socket, level), getattr(socket, option), value)
         async with asyncio.timeout_at(deadline):
             await asyncio.get_running_loop().sock_connect(sock, address.sockaddr)
-    except BaseException:
-        sock.close()
-        raise
+        on_failure.pop_all()
     return sock
 
 
