@@ -17,6 +17,7 @@ from feathergate.http.server import Server
 from feathergate.http.ticker import Ticker
 from feathergate.observe.access_log import AccessLog
 from feathergate.observe.metrics import Metrics
+from feathergate.providers import PROVIDERS
 from feathergate.runtime import Runtime, Shared, compile_runtime
 from feathergate.server.app import App
 
@@ -38,7 +39,7 @@ async def running_gateway(
     with TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
         path.write_text(config)
-        loaded = load(str(path), dict(environ or {}), capability=Capability)
+        loaded = load(str(path), dict(environ or {}), known_providers=PROVIDERS, capability=Capability)
     loop = asyncio.get_running_loop()
     ticker = Ticker(loop)
     shared = Shared(loop=loop, ticker=ticker, environ=dict(environ or {}), now=time.time, log=log)

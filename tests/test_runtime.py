@@ -16,6 +16,7 @@ from feathergate.errors import ClientError, ConfigError, NotFoundError
 from feathergate.http.limits import ClientLimits
 from feathergate.http.ticker import Ticker
 from feathergate.observe.metrics import Metrics
+from feathergate.providers import PROVIDERS
 from feathergate.runtime import Deployment, Runtime, Shared, build_client_limits, compile_runtime
 from feathergate.transport.upstream import HttpTransport
 
@@ -30,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 async def compile_text(folder: Path, models: Any, environ: dict[str, str] | None = None, **sections: Any) -> Runtime:
     path = folder / "config.yaml"
     path.write_text(json.dumps({"model_list": models, **sections}))
-    config = load(str(path), environ or {})
+    config = load(str(path), environ or {}, known_providers=PROVIDERS)
     loop = asyncio.get_running_loop()
     shared = Shared(loop=loop, ticker=Ticker(loop), environ=environ or {}, now=time.time)
     return compile_runtime(config, shared, Metrics())
@@ -122,7 +123,7 @@ async def test_name_of_endless_length_is_looked_up_in_no_time(folder: Path) -> N
 
 async def test_unknown_provider_is_named_with_those_that_are_known(folder: Path) -> None:
     runtime = await compile_text(folder, [entry("m", "acme/large")])
-    with pytest.raises(ClientError, match=r"^Provider not supported: acme\. Supported: anthropic, ge"):
+    with pytest.raises(ClientError, match=r"^Provider not supported: acme\. Supported: anthropic, azure"):
         runtime.find_deployment("m")
 
 

@@ -5,12 +5,14 @@ Run it to write the page: `python docs/generators/configuration.py`. A test fail
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec.inspect import Metadata, Type, UnionType, type_info
 
+from feathergate.capability import Capability
 from feathergate.config.litellm import SECTIONS
 from feathergate.config.load import FILE_LIMIT_BYTES, FILE_NAMES, MASTER_KEY_LENGTH
 from feathergate.config.schema import (
@@ -18,6 +20,7 @@ from feathergate.config.schema import (
     LitellmParams,
     LitellmSettings,
     ModelEntry,
+    ModelInfo,
     RouterSettings,
     ServerSettings,
 )
@@ -85,16 +88,40 @@ read as text, dates stay text, and a key that stands twice in one mapping is an 
 A master key shorter than MASTER_KEY_LENGTH characters gets a warning; an empty one is an error.
 """
 
+
+def _read_prose(struct: type[msgspec.Struct]) -> str:
+    """What a docstring says after its first paragraph, as paragraphs of a page."""
+    return "\n" + (inspect.getdoc(struct) or "").partition("\n\n")[2]
+
+
+CAPABILITIES = """\
+What the model can do. FeatherGate knows each family of models by its name; what is written here wins over what it
+knows, key by key. The defaults are those of a model of no known family. An unknown key is an error.
+
+```yaml
+model_list:
+  - model_name: house-model
+    litellm_params:
+      model: anthropic/claude-house-1
+      api_key: os.environ/ANTHROPIC_API_KEY
+    model_info:
+      translation: strict
+      capability: {thinking: budget, max_output_tokens: 8192}
+```
+"""
+
 TABLES: tuple[tuple[str, str, type[msgspec.Struct]], ...] = (
     ("model_list[]", "One entry for each model.", ModelEntry),
     ("model_list[].litellm_params", "", LitellmParams),
+    ("model_list[].model_info", "", ModelInfo),
+    ("model_list[].model_info.capability", CAPABILITIES + _read_prose(Capability), Capability),
     ("general_settings", "", GeneralSettings),
     ("litellm_settings", "", LitellmSettings),
     ("router_settings", "", RouterSettings),
     ("server_settings", "FeatherGate's own section.", ServerSettings),
 )
 
-WRITTEN_AS = {"params": "litellm_params", "defaults": "any other key"}
+WRITTEN_AS = {"params": "litellm_params", "defaults": "any other key", "others": "any other key"}
 UNWRITTEN = ("line",)
 
 
@@ -110,20 +137,21 @@ def render() -> str:
 
 
 def render_table(title: str, words: str, struct: type[msgspec.Struct]) -> str:
-    """One section: its fields with what they take, their default and their documentation."""
-    rows = [_render_row(field) for field in msgspec.structs.fields(struct) if field.name not in UNWRITTEN]
+    """One section: its fields with what they take, their default and, unless prose tells it, what they mean."""
+    rows = [_build_row(field) for field in msgspec.structs.fields(struct) if field.name not in UNWRITTEN]
+    width = 4 if any(row[3] for row in rows) else 3
+    lines = [" | ".join(row[:width]) for row in (("key", "takes", "default", "meaning"), *rows)]
+    head, *body = [f"| {line} |" for line in lines]
     doc = words or (struct.__doc__ or "").strip()
-    return "\n".join(
-        [f"## `{title}`", "", doc, "", "| key | takes | default | meaning |", "|---|---|---|---|", *rows, ""]
-    )
+    return "\n".join([f"## `{title}`", "", doc, "", head, "|---" * width + "|", *body, ""])
 
 
-def _render_row(field: msgspec.structs.FieldInfo) -> str:
+def _build_row(field: msgspec.structs.FieldInfo) -> tuple[str, str, str, str]:
     kind = type_info(field.type)
     name = WRITTEN_AS.get(field.name, field.name)
-    takes = "anything" if field.name == "defaults" else expectation(kind)[0]
+    takes = "anything" if name == "any other key" else expectation(kind)[0]
     key = f"`{name}`" if " " not in name else name
-    return f"| {key} | {takes} | {_render_default(field)} | {_description(kind)} |"
+    return key, takes, _render_default(field), _description(kind)
 
 
 def _description(kind: Type) -> str:
@@ -139,7 +167,7 @@ def _render_default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "required"
     default: Any = field.default
-    if default is msgspec.NODEFAULT or default is None or default == ():
+    if default is msgspec.NODEFAULT or default in (None, ()) or isinstance(default, msgspec.Struct):
         return ""
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"

@@ -11,7 +11,6 @@ import asyncio
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
@@ -29,7 +28,7 @@ from feathergate.http.proxy import Proxy, parse_proxy, pick_proxy
 from feathergate.http.ticker import Ticker
 from feathergate.observe.access_log import AccessLog
 from feathergate.observe.metrics import Metrics
-from feathergate.providers import PROVIDERS, Provider, parse_base
+from feathergate.providers import PROVIDERS, Provider, Route, build_route, parse_base
 from feathergate.routing.table import Match, Table, fill_model
 from feathergate.transport.contract import Transport, UpstreamRequest
 from feathergate.transport.mock import MockTransport
@@ -43,16 +42,19 @@ _SECRET_CHARS = 8
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """One model at one provider, ready to be asked. `model_name` is the configuration's, `model` the upstream's.
 
-    `secrets` is what the headers hold of them, so that an error that repeats one can be told from others.
+    `address` is the host's, as a URL without a path, and empty for the built-in mock. `secrets` is what the headers
+    hold of them, so that an error that repeats one can be told from others; `secret_headers` are their names.
     """
 
     model_name: str
     model: str
     provider: Provider
     transport: Transport
-    base_path: str
+    address: str
+    route: Route
     headers: bytes
     secrets: tuple[str, ...]
+    secret_headers: frozenset[str]
     timeouts: Timeouts
     stream_timeouts: Timeouts
     defaults: Members
@@ -67,7 +69,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     def target(self, thoughts: Remembered | None = None) -> Target:
         """For a dialect; `thoughts` is what the provider signed in earlier turns."""
-        return Target(self.model, self.capability, self.strict, thoughts)
+        return Target(self.model, self.capability, self.strict, thoughts, self.provider.quirks)
 
     def rename(self, model: str) -> Deployment:
         """The same deployment for another of its provider's models."""
@@ -79,7 +81,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         headers = self.headers
         if built.headers:
             headers += b"".join(f"{name}: {value}\r\n".encode() for name, value in built.headers)
-        target = (self.base_path + built.path).encode()
+        target = self.route.fill(built.path, self.model).encode()
         timeouts = self.stream_timeouts if stream else self.timeouts
         return UpstreamRequest(target, headers, built.body, timeouts)
 
@@ -181,7 +183,7 @@ def _compile_entry(
     provider = PROVIDERS.get(name if params.mock_response is None else "mock")
     if provider is None:
         return Unsupported(name or params.model)
-    transport, base_path = _find_transport(provider, params, config, shared, ssl_contexts)
+    transport, address, route = _find_transport(provider, params, config, shared, ssl_contexts)
     timeouts, stream_timeouts = build_timeouts(params, config)
     capability_overrides = find_overrides(entry.model_info)
     return Deployment(
@@ -189,9 +191,11 @@ def _compile_entry(
         model=model,
         provider=provider,
         transport=transport,
-        base_path=base_path,
+        address=address,
+        route=route,
         headers=build_headers(provider, params),
         secrets=find_secrets(params),
+        secret_headers=frozenset((provider.key_header, *map(str.lower, params.extra_headers))),
         timeouts=timeouts,
         stream_timeouts=stream_timeouts,
         defaults=_raw_members(params.defaults),
@@ -252,10 +256,10 @@ def find_secrets(params: LitellmParams) -> tuple[str, ...]:
 
 def _find_transport(
     provider: Provider, params: LitellmParams, config: Config, shared: Shared, ssl_contexts: _SslContexts
-) -> tuple[Transport, str]:
-    """The way to the deployment's host, shared by all that go there, and the base's path."""
+) -> tuple[Transport, str, Route]:
+    """The way to the deployment's host, shared by all that go there, the host's address, and the way on it."""
     if provider.transport == "mock":
-        return MockTransport(template=params.mock_response), ""
+        return MockTransport(template=params.mock_response), "", Route("")
     base = parse_base(params.api_base or provider.api_base, provider)
     origin = Origin(base.tls, base.host, base.port)
     proxy = _pick_proxy(origin, config.server, shared.environ)
@@ -266,7 +270,7 @@ def _find_transport(
         limits = build_client_limits(config.server)
         transport = HttpTransport(provider.name, origin, limits, shared.ticker, ssl_context=ssl_context, proxy=proxy)
         shared.transports[key] = transport
-    return transport, quote(base.path, safe="/%:@!$&'()*+,;=-._~")
+    return transport, base.address, build_route(base.path, provider, params.api_version)
 
 
 def _pick_proxy(origin: Origin, server: ServerSettings, environ: Mapping[str, str]) -> Proxy | None:

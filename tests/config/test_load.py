@@ -21,9 +21,9 @@ from feathergate.config.load import find_file, from_environment, load, read_sour
 from feathergate.config.report import render_problems
 from feathergate.config.schema import Config
 from feathergate.errors import ConfigError
+from feathergate.providers import PROVIDERS
 
 HERE = Path(__file__).parent
-PROVIDERS = ("openai", "anthropic", "gemini", "mock")
 
 WRONG = sorted(path.stem for path in (HERE / "wrong").glob("*.yaml"))
 WILD = sorted(path.stem for path in (HERE / "wild").glob("*.yaml"))

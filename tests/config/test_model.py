@@ -10,12 +10,13 @@ from feathergate.config.load import load
 from feathergate.config.model import is_http_address
 from feathergate.config.schema import Config, LitellmParams
 from feathergate.errors import ConfigError
+from feathergate.providers import PROVIDERS
 
 
 def read(tmp_path: Path, params: str, **environ: str) -> Config:
     file = tmp_path / "c.yaml"
     file.write_text(f"model_list: [{{model_name: m, litellm_params: {{{params}}}}}]")
-    return load(file, environ, known_providers=("openai", "anthropic", "gemini", "mock"))
+    return load(file, environ, known_providers=PROVIDERS)
 
 
 def read_params(tmp_path: Path, params: str, **environ: str) -> LitellmParams:

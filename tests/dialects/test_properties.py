@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -51,13 +53,22 @@ def outcome(model: str, decoded: tuple[ChatRequest, dict[str, Any]], *, strict: 
 # --- conversations ------------------------------------------------------------------------------------------------
 
 words = st.text(st.characters(codec="utf-8"), max_size=12)
+
+
+def text_part(text: str) -> JSON:
+    return {"type": "text", "text": text}
+
+
 names = st.sampled_from(["f", "a.b", "a_b", "0start", "functions.look:0", "n" * 70])
 parts = st.one_of(
-    words.map(lambda text: {"type": "text", "text": text}),
+    words.map(text_part),
     words.map(lambda text: {"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}),
     st.just({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}),
 )
-contents = st.one_of(words, st.lists(parts, min_size=1, max_size=3))
+spoken = words.map(lambda text: f"{text}!")
+contents = st.one_of(
+    spoken, st.tuples(spoken, st.lists(parts, max_size=2)).map(lambda pair: [text_part(pair[0]), *pair[1]])
+)
 arguments = st.one_of(
     st.dictionaries(words, st.one_of(words, st.integers(), st.floats(allow_nan=False)), max_size=3).map(json.dumps),
     words,
@@ -78,9 +89,9 @@ def turns(draw: st.DrawFn) -> list[JSON]:
         for number in range(draw(st.integers(0, 3)))
     ]
     thinking = draw(st.sampled_from([[], [{"type": "thinking", "thinking": "hm", "signature": "s"}]]))
-    said = {"role": "assistant", "content": draw(contents), "thinking_blocks": thinking}
+    said: JSON = {"role": "assistant", "content": draw(contents), "thinking_blocks": thinking}
     if not calls:
-        said["content"] = draw(words)
+        said["content"] = draw(spoken)
         return [said, {"role": "user", "content": draw(contents)}]
     said["content"], said["tool_calls"] = draw(st.one_of(st.none(), words)), calls
     results = [{"role": "tool", "tool_call_id": call["id"], "content": draw(words)} for call in calls]
@@ -132,14 +143,16 @@ def test_next_turn_begins_with_the_bytes_of_this_one(model: str, messages: list[
     extra: JSON = {"tools": tools, "reasoning_effort": None}
     shorter, longer = (build(model, decode(history, **extra)).body for history in (messages, [*messages, *more]))
     member = HISTORY[TARGETS[model].name]
-    one, other = split_members(shorter), split_members(longer)
+    one, other = (dict(split_members(body)) for body in (shorter, longer))
     told, retold = bytes(one.pop(member)), bytes(other.pop(member))
     if b"cache_control" in longer:  # of which only the last four are kept: they move, and bind nothing
         told, retold = (json.dumps(unmarked(json.loads(history))).encode() for history in (told, retold))
     assert retold.startswith(told[:-1])
-    assert [(name, unmarked(json.loads(value))) for name, value in one.items()] == [
-        (name, unmarked(json.loads(value))) for name, value in other.items()
-    ]
+    assert read_members(one) == read_members(other)
+
+
+def read_members(members: dict[str, msgspec.Raw]) -> list[tuple[str, Any]]:
+    return [(name, unmarked(json.loads(bytes(value)))) for name, value in members.items()]
 
 
 def unmarked(value: Any) -> Any:
@@ -190,7 +203,7 @@ def anthropic_streams(draw: st.DrawFn) -> bytes:
     return sse([*events, {"type": "message_stop"}], "\n")
 
 
-gemini_parts = st.one_of(
+gemini_parts: st.SearchStrategy[JSON] = st.one_of(
     words.map(lambda text: {"text": text}),
     words.map(lambda text: {"text": text, "thought": True}),
     st.just({"functionCall": {"name": "f", "args": {"a": "\u00e9"}}, "thoughtSignature": "c2ln"}),
@@ -248,7 +261,7 @@ def test_any_split_of_a_stream_gives_the_same_events(
 ) -> None:
     stream = data.draw(streams)
     cuts = sorted({0, len(stream), *data.draw(st.lists(st.integers(0, len(stream)), max_size=6))})
-    cut = [stream[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    cut = [stream[start:end] for start, end in pairwise(cuts)]
     assert read(dialect, cut) == read(dialect, [stream])
 
 
@@ -278,13 +291,8 @@ anything = st.recursive(
 def check_taken_or_refused(body: JSON, strict: bool) -> None:
     data = json.dumps(body).encode()
     for model in TARGETS:
-        try:
-            decoded = decode_chat(data)
-            built = build(model, decoded, strict=strict)
-        except ClientError as error:
-            assert error.status == 400
-        else:
-            assert isinstance(json.loads(built.body), dict)
+        with contextlib.suppress(ClientError):
+            assert isinstance(json.loads(build(model, decode_chat(data), strict=strict).body), dict)
 
 
 @pytest.mark.parametrize("field", sorted(ChatRequest.__struct_fields__))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from feathergate.errors import ConfigError, Problem
 
@@ -18,6 +18,7 @@ from .secret import Secret, is_key
 
 LITELLM_PREFIX = "os.environ/"
 
+# Of the providers that are served without a file.
 KEY_VARIABLES = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
@@ -35,6 +36,24 @@ _DOTENV_LINE = re.compile(
     re.MULTILINE | re.VERBOSE | re.DOTALL,
 )
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+class KnownProvider(Protocol):
+    """What a configuration must know of a provider: the usual variables, and what it cannot do without.
+
+    An empty name of a variable means that there is none.
+    """
+
+    @property
+    def key_variables(self) -> tuple[str, ...]: ...
+    @property
+    def key_optional(self) -> bool: ...
+    @property
+    def base_variable(self) -> str: ...
+    @property
+    def needs_base(self) -> bool: ...
+    @property
+    def version_variable(self) -> str: ...
 
 
 class Expanded(NamedTuple):

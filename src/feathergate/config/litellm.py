@@ -61,7 +61,7 @@ SECTIONS = MappingProxyType(
             | _BALANCING
             | _words(
                 """num_retries max_retries retry_policy cooldown_time allowed_fails tags max_budget
-                budget_duration custom_llm_provider litellm_credential_name api_version api_type
+                budget_duration custom_llm_provider litellm_credential_name api_type
                 additional_drop_params allowed_openai_params base_model modify_params ssl_verify mock_timeout
                 use_in_pass_through model_info cache_control_injection_points region_name tenant_id client_id
                 client_secret default_api_key_tpm_limit default_api_key_rpm_limit max_file_size_mb cache

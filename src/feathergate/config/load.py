@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,7 +18,7 @@ from msgspec import UNSET
 
 from feathergate.errors import ConfigError, Problem
 
-from .environment import KEY_VARIABLES, MASTER_KEY_VARIABLES, parse_dotenv, read_key
+from .environment import KEY_VARIABLES, MASTER_KEY_VARIABLES, KnownProvider, parse_dotenv, read_key
 from .schema import Config, GeneralSettings, LitellmParams, ModelEntry, Notice, ServerSettings
 
 if TYPE_CHECKING:
@@ -49,13 +49,14 @@ def load(
     path: str | os.PathLike[str],
     environ: Mapping[str, str],
     *,
-    known_providers: Collection[str] | None = None,
+    known_providers: Mapping[str, KnownProvider] | None = None,
     capability: type[msgspec.Struct] = NoCapability,
 ) -> Config:
     """The configuration in the file at `path`.
 
-    `known_providers` are the names that a model's provider is checked against; with None none is. `capability` has
-    the fields that `model_info.capability` may give. Raises `ConfigError` with all problems, in the file's order.
+    `known_providers`, by name, are what a model's provider is checked against, and their usual variables stand in
+    for a key or an address that is not given; with None neither is done. `capability` has the fields that
+    `model_info.capability` may give. Raises `ConfigError` with all problems, in the file's order.
     """
     from .document import parse_document
     from .finding import Findings
@@ -115,7 +116,7 @@ def _read_config(
     reader: Reader,
     top: object,
     file: str,
-    known_providers: Collection[str] | None,
+    known_providers: Mapping[str, KnownProvider] | None,
     capability: type[msgspec.Struct],
 ) -> Config:
     from .model import read_models

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ from msgspec import UNSET
 
 from . import litellm
 from .document import Path
-from .environment import KEY_VARIABLES, read_key
+from .environment import KnownProvider, read_key
 from .finding import label, nearest, shown
 from .schema import LitellmParams, ModelEntry, ModelInfo, Parameters
 from .section import MODEL_KEYS, Reader
@@ -32,7 +32,10 @@ _OUR_INFO_KEYS = ("translation", "capability")
 
 
 def read_models(
-    reader: Reader, value: Any, known_providers: Collection[str] | None, capability: type[msgspec.Struct]
+    reader: Reader,
+    value: Any,
+    known_providers: Mapping[str, KnownProvider] | None,
+    capability: type[msgspec.Struct],
 ) -> tuple[ModelEntry, ...]:
     """All entries that are right, each name once; a problem or a notice for each thing that is not."""
     if not isinstance(value, list) or not value:
@@ -48,7 +51,8 @@ def read_models(
         entry = _read_entry(reader, item, ("model_list", index), capability)
         if entry is None:
             continue
-        _judge_model(reader, entry, ("model_list", index, "litellm_params", "model"), known_providers)
+        if known_providers is not None:
+            entry = _complete(reader, entry, ("model_list", index, "litellm_params"), known_providers)
         if entries.setdefault(entry.model_name, entry) is not entry:
             repeats.setdefault(entry.model_name, []).append(("model_list", index, "model_name"))
     for name, paths in repeats.items():
@@ -102,7 +106,7 @@ def _read_capability(reader: Reader, value: Any, path: Path, capability: type[ms
     for key in mapping:
         if key not in known:
             near = nearest(key, known)
-            fix = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
+            fix = f"did you mean {near}?" if near else "docs/configuration.md names them all"
             reader.findings.refuse((*path, key), f"{label((*path, key))} is no capability", fix, key=True)
     return Parameters(reader.read_fields(capability, mapping, path))
 
@@ -209,7 +213,7 @@ def _convert_default(reader: Reader, key: str, value: Any, path: Path) -> Any:
 
 
 def _check_api_key(reader: Reader, fields: dict[str, Any], path: Path) -> None:
-    """LiteLLM's references to secret managers would be sent as keys; a provider's usual variable stands in."""
+    """LiteLLM's references to secret managers would be sent as keys."""
     key = fields.get("api_key")
     if key is not None and key.reveal().startswith("oidc/"):
         reader.findings.refuse(
@@ -217,9 +221,6 @@ def _check_api_key(reader: Reader, fields: dict[str, Any], path: Path) -> None:
             f"{label((*path, 'api_key'))}: oidc/… is not supported",
             "put the key into the environment and write os.environ/NAME",
         )
-    if key is None and "model" in fields:
-        variable = KEY_VARIABLES.get(litellm.split_model(fields["model"])[0], "")
-        fields["api_key"] = read_key(reader.environ, variable)
 
 
 def _check_address(reader: Reader, fields: dict[str, Any], path: Path) -> None:
@@ -243,32 +244,64 @@ def _check_headers(reader: Reader, fields: dict[str, Any], path: Path) -> None:
             )
 
 
-def _judge_model(reader: Reader, entry: ModelEntry, path: Path, known: Collection[str] | None) -> None:
-    """What the model's name tells: a provider that is not known, or one that will want a key."""
-    provider, _ = litellm.split_model(entry.params.model)
-    if provider == "auto_router":
-        reader.findings.refuse(path, "auto_router/… is not supported", "name the models, and remove this one")
-        return
+def _complete(
+    reader: Reader, entry: ModelEntry, path: Path, known_providers: Mapping[str, KnownProvider]
+) -> ModelEntry:
+    """The entry with its provider's usual variables in the place of what it does not say; a word where something
+    is missing all the same, or the provider is not known."""
+    name, _ = litellm.split_model(entry.params.model)
+    if name == "auto_router":
+        reader.findings.refuse(
+            (*path, "model"), "auto_router/… is not supported", "name the models, and remove this one"
+        )
+        return entry
     if entry.params.model == "*":
-        return
-    if known is not None and provider not in known:
-        near = nearest(provider, known)
+        return entry
+    provider = known_providers.get(name)
+    if provider is None:
+        near = nearest(name, known_providers)
         reader.findings.warn(
-            path,
-            f"model {shown(entry.model_name)}: provider {shown(provider) or '(none)'} is not supported, "
+            (*path, "model"),
+            f"model {shown(entry.model_name)}: provider {shown(name) or '(none)'} is not supported, "
             "requests to it are answered with 400",
-            f"did you mean {near}?" if near else f"supported are {', '.join(sorted(known))}",
+            f"did you mean {near}?" if near else f"supported are {', '.join(sorted(known_providers))}",
         )
-    elif provider in KEY_VARIABLES and not _needs_no_key(entry.params):
-        reader.findings.warn(
-            path,
-            f"model {shown(entry.model_name)} has no api_key, and {KEY_VARIABLES[provider]} is not set",
-            f"write api_key: os.environ/{KEY_VARIABLES[provider]}",
-        )
+        return entry
+    entry = msgspec.structs.replace(entry, params=_use_variables(reader, entry.params, path, provider))
+    _judge_params(reader, entry, path, provider)
+    return entry
 
 
-def _needs_no_key(params: LitellmParams) -> bool:
-    return bool(params.api_key or params.api_base or params.mock_response is not None or params.extra_headers)
+def _use_variables(reader: Reader, params: LitellmParams, path: Path, provider: KnownProvider) -> LitellmParams:
+    base = params.api_base or reader.environ.get(provider.base_variable, "").strip() or None
+    if params.api_base is None and base is not None and not is_http_address(base):
+        what = f"environment variable {provider.base_variable} is not the address of a server"
+        reader.findings.refuse((*path, "model"), what, "write for example https://host:8000/v1")
+    return msgspec.structs.replace(
+        params,
+        api_key=params.api_key or read_key(reader.environ, *provider.key_variables),
+        api_base=base,
+        api_version=params.api_version or reader.environ.get(provider.version_variable, "").strip() or None,
+    )
+
+
+def _judge_params(reader: Reader, entry: ModelEntry, path: Path, provider: KnownProvider) -> None:
+    """What is missing for the provider to be asked."""
+    params, subject = entry.params, f"model {shown(entry.model_name)}"
+    if params.mock_response is not None:
+        return
+    if provider.needs_base and params.api_base is None:
+        unset = f", and {provider.base_variable} is not set" if provider.base_variable else ""
+        fix = "write for example api_base: https://host:8000/v1"
+        reader.findings.refuse((*path, "model"), f"{subject} has no api_base{unset}", fix)
+    elsewhere = params.api_base is not None and not provider.needs_base
+    if provider.key_optional or params.api_key or params.extra_headers or elsewhere:
+        return
+    reader.findings.warn(
+        (*path, "model"),
+        f"{subject} has no api_key, and {' or '.join(provider.key_variables)} is not set",
+        f"write api_key: os.environ/{provider.key_variables[0]}",
+    )
 
 
 def is_http_address(text: str) -> bool:

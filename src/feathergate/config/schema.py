@@ -60,12 +60,19 @@ class LitellmParams(msgspec.Struct, frozen=True, kw_only=True):
         Secret | None,
         Meta(
             description="The provider's key, best as `os.environ/NAME`. Without one, the provider's usual "
-            "variable (`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, `GEMINI_API_KEY`)."
+            "variable (`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, …: see [providers.md](providers.md))."
         ),
     ] = None
     api_base: Annotated[
         Text | None,
-        Meta(description="The provider's address, if it is not the usual one. `base_url` means the same."),
+        Meta(
+            description="The provider's address, if it is not the usual one. `base_url` means the same. Without one, "
+            "the provider's usual variable, where it has one."
+        ),
+    ] = None
+    api_version: Annotated[
+        Text | None,
+        Meta(description="The version in Azure's dated URLs. Without one, the variable `AZURE_API_VERSION`."),
     ] = None
     organization: Annotated[HeaderText | None, Meta(description="Sent as `OpenAI-Organization`.")] = None
     timeout: Annotated[Seconds | None, Meta(description="Seconds for one attempt.")] = None

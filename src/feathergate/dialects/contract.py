@@ -21,17 +21,30 @@ from feathergate.wire.chat import ChatRequest
 from feathergate.wire.codec import Members
 
 
+class Quirks(msgspec.Struct, frozen=True):
+    """What one host of a dialect does otherwise than the dialect's maker, in a request's top-level members.
+
+    `renames` maps a name of the protocol to the only one that the host knows; `lacks` are knobs that it refuses, or
+    passes over without a word; `pedantic` = it refuses what the protocol does not document, members of ours included.
+    """
+
+    renames: Mapping[str, str] = {}
+    lacks: frozenset[str] = frozenset()
+    pedantic: bool = False
+
+
 class Target(msgspec.Struct, frozen=True):
     """For whom a request is built: the upstream's name of the model, and what that model can do.
 
     `strict` turns every drop into a refusal (`ClientError` naming the field); `thoughts` is what the provider signed
-    in earlier turns, for clients that do not send it back.
+    in earlier turns, for clients that do not send it back; `quirks` are those of the host.
     """
 
     model: str
     capability: Capability
     strict: bool = False
     thoughts: Remembered | None = None
+    quirks: Quirks = Quirks()
 
 
 class Context(msgspec.Struct, frozen=True):

@@ -1,8 +1,9 @@
 """The client's chat request, for an upstream that speaks the same protocol.
 
 Its own bytes go, with the model's name exchanged. A model of no known family gets nothing else changed; what the
-families of OpenAI are known to refuse is renamed, or left out and said so. Fields that the family does not know,
-and values that it judges, are left to its own judgement. Specification: reference/wire/openai-chat.md section 4.
+families of OpenAI, or the host, are known to refuse is renamed, or left out and said so. Fields that they do not
+know, and values that they judge, are left to their own judgement.
+Specification: reference/wire/openai-chat.md section 4.
 """
 
 from __future__ import annotations
@@ -45,26 +46,35 @@ _decode_list = msgspec.json.Decoder(list[Raw]).decode
 
 def build_request(request: ChatRequest, members: codec.Members, target: Target) -> Built:
     """See `contract.Dialect`."""
-    capability = target.capability
+    capability, quirks = target.capability, target.quirks
     losses = Losses("this model's Chat Completions", strict=target.strict)
     sent = {**members, "model": codec.raw(target.model)}
     if capability.max_tokens_name == "max_completion_tokens":
-        sent = _rename_limit(sent)
+        sent = _rename(sent, "max_tokens", "max_completion_tokens")
     if capability.thinking == "effort":
         _settle_reasoning(request, sent, target, losses)
-    if capability.pedantic:
+    if capability.pedantic or quirks.pedantic:
         _leave_out_strangers(request, sent, losses)
+    for name in quirks.lacks.intersection(sent):
+        _leave_out(sent, name, losses)
+    for old, new in quirks.renames.items():
+        sent = _rename(sent, old, new)
     return Built(PATH, codec.encode(sent), Context(model=target.model), dropped=losses.names)
 
 
-def _rename_limit(sent: codec.Members) -> codec.Members:
-    """`max_tokens` in its place under its newer name; where both are given, the newer one counts."""
-    if codec.is_null(sent.get("max_tokens", Raw())):
-        return sent
-    if not codec.is_null(sent.get("max_completion_tokens", Raw())):
-        return {name: value for name, value in sent.items() if name != "max_tokens"}
-    rest = {name: value for name, value in sent.items() if name != "max_completion_tokens"}
-    return {"max_completion_tokens" if name == "max_tokens" else name: value for name, value in rest.items()}
+def _rename(sent: codec.Members, old: str, new: str) -> codec.Members:
+    """`old` in its place under the name `new`; where both are given, `new` counts."""
+    if codec.is_null(sent.get(old, Raw())) or not codec.is_null(sent.get(new, Raw())):
+        return {name: value for name, value in sent.items() if name != old}
+    rest = {name: value for name, value in sent.items() if name != new}
+    return {new if name == old else name: value for name, value in rest.items()}
+
+
+def _leave_out(sent: codec.Members, name: str, losses: Losses) -> None:
+    """Without a word where it asks for nothing."""
+    if not codec.is_null(sent[name]):
+        losses.drop(name)
+    del sent[name]
 
 
 def _settle_reasoning(request: ChatRequest, sent: codec.Members, target: Target, losses: Losses) -> None:
@@ -99,9 +109,8 @@ def _cannot_reason(request: ChatRequest, capability: Capability) -> bool:
 def _leave_out_strangers(request: ChatRequest, sent: codec.Members, losses: Losses) -> None:
     """What OpenAI refuses and a client of several providers sends all the same."""
     for name in _EXTENSIONS:
-        if not codec.is_null(sent.get(name, Raw())):
-            losses.drop(name)
-            del sent[name]
+        if name in sent:
+            _leave_out(sent, name, losses)
     if not request.tools and not request.functions:
         sent.pop("parallel_tool_calls", None)  # asks for nothing then
     sent["messages"] = _strip_list(sent["messages"], ("content", "tool_calls"))
