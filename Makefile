@@ -8,7 +8,7 @@ PYTHON = $(or $(shell for name in python3 python3.14 python3.13 python3.12 pytho
 CODE := src tests bench docs
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check install
 
-.PHONY: run test check bench docs conformance clean
+.PHONY: run test check bench docs conformance fuzz clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/feathergate serve $(ARGS)
@@ -18,6 +18,11 @@ test: $(VENV)/.dev
 
 conformance: $(VENV)/.dev
 	$(BIN)/pytest tests/conformance $(ARGS)
+
+# As many requests as CASES says, other ones each time, with the figures at the end.
+CASES := 20000
+fuzz: $(VENV)/.dev
+	FUZZ_CASES=$(CASES) $(BIN)/pytest tests/fuzz -s $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check $(CODE)

@@ -12,6 +12,7 @@ import pytest
 
 from feathergate.config.load import load
 from feathergate.config.schema import ServerSettings
+from feathergate.dialects.contract import Built, Context
 from feathergate.errors import ClientError, ConfigError, NotFoundError
 from feathergate.http.limits import ClientLimits
 from feathergate.http.ticker import Ticker
@@ -55,6 +56,7 @@ def test_limits_of_a_configuration_without_a_word_are_those_of_http() -> None:
         ("openai/gpt-5", f"authorization: Bearer {KEY}"),
         ("anthropic/claude", f"x-api-key: {KEY}"),
         ("gemini/gemini-2.5-flash", f"x-goog-api-key: {KEY}"),
+        ("groq/llama", f"authorization: Bearer {KEY}"),
     ],
 )
 async def test_each_provider_is_signed_for_in_its_own_way(folder: Path, model: str, line: str) -> None:
@@ -65,6 +67,20 @@ async def test_each_provider_is_signed_for_in_its_own_way(folder: Path, model: s
 async def test_usual_variable_stands_in_for_a_key(folder: Path) -> None:
     runtime = await compile_text(folder, [entry("m", "openai/gpt-5")], {"OPENAI_API_KEY": f" {KEY}\n"})
     assert f"authorization: Bearer {KEY}\r\n".encode() in runtime.find_deployment("m").headers
+
+
+async def test_azure_s_url_follows_the_model_that_a_pattern_caught(folder: Path) -> None:
+    params = {"api_base": "https://r.openai.azure.com", "api_version": "2024-10-21", "api_key": KEY}
+    runtime = await compile_text(folder, [entry("azure/*", "azure/*", **params)])
+    built = Built("/chat/completions", b"{}", Context(model="gpt"))
+    upstream = runtime.find_deployment("azure/gpt").build_upstream(built, stream=False)
+    assert upstream.target == b"/openai/deployments/gpt/chat/completions?api-version=2024-10-21"
+    assert f"api-key: {KEY}\r\n".encode() in upstream.headers
+
+
+async def test_quirks_of_the_host_reach_the_dialect(folder: Path) -> None:
+    deployment = await find(folder, "mistral/mistral-large", api_key=KEY)
+    assert deployment.target().quirks is PROVIDERS["mistral"].quirks
 
 
 async def test_extra_headers_and_organization_are_sent(folder: Path) -> None:

@@ -247,9 +247,7 @@ _OLLAMA = Provider(
     key_optional=True,
     root="/v1",
     tails=(*_CHAT_TAILS, "/api/chat", "/api/generate", "/api"),
-    quirks=Quirks(
-        renames={"max_completion_tokens": "max_tokens"}, lacks=frozenset(("logit_bias", "num_ctx", "user"))
-    ),
+    quirks=Quirks(renames={"max_completion_tokens": "max_tokens"}, lacks=frozenset(("logit_bias", "num_ctx", "user"))),
     note="Asked through its interface like OpenAI's, where the length of the context is the server's setting.",
 )
 _ANY = Provider(

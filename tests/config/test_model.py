@@ -124,3 +124,58 @@ def test_address_of_a_server_is_one(text: str) -> None:
 )  # fmt: skip
 def test_other_text_is_no_address(text: str) -> None:
     assert not is_http_address(text)
+
+
+# A provider's usual variables.
+
+
+@pytest.mark.parametrize(
+    ("model", "variables", "key"),
+    [
+        ("groq/m", {"GROQ_API_KEY": "a"}, "a"),
+        ("together_ai/m", {"TOGETHER_API_KEY": "b"}, "b"),
+        ("perplexity/m", {"PERPLEXITYAI_API_KEY": "a", "PERPLEXITY_API_KEY": "b"}, "a"),
+    ],
+)
+def test_first_variable_that_is_set_is_the_key(tmp_path: Path, model: str, variables: dict[str, str], key: str) -> None:
+    params = read_params(tmp_path, f"model: {model}", **variables)
+    assert params.api_key is not None
+    assert params.api_key.reveal() == key
+
+
+def test_usual_address_and_version_stand_in_for_what_is_not_said(tmp_path: Path) -> None:
+    variables = {"AZURE_API_BASE": "https://a", "AZURE_API_VERSION": "v", "AZURE_API_KEY": "k"}
+    params = read_params(tmp_path, "model: azure/m", **variables)
+    assert (params.api_base, params.api_version) == ("https://a", "v")
+    params = read_params(tmp_path, "model: azure/m, api_base: 'https://b', api_version: w", **variables)
+    assert (params.api_base, params.api_version) == ("https://b", "w")
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("azure/m", "model m has no api_base, and AZURE_API_BASE is not set"),
+        ("openai_like/m", "model m has no api_base (write for example"),
+    ],
+)
+def test_host_without_a_usual_address_must_be_given_one(tmp_path: Path, model: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, f"model: {model}")
+    assert words in str(caught.value)
+    assert read(tmp_path, f"model: {model}, mock_response: hi").notices == ()
+
+
+def test_variable_that_holds_no_address_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="environment variable HOSTED_VLLM_API_BASE is not the address of a server"):
+        read(tmp_path, "model: hosted_vllm/m", HOSTED_VLLM_API_BASE="gpu:8000")
+
+
+def test_missing_key_is_told_with_its_variables_but_where_none_is_needed(tmp_path: Path) -> None:
+    assert "FIREWORKS_AI_API_KEY or FIREWORKS_API_KEY is not set" in warnings(tmp_path, "model: fireworks_ai/m")[0]
+    assert "no api_key" in warnings(tmp_path, "model: azure/m, api_base: 'https://a'")[0]
+    for params in (
+        "model: ollama/m",
+        "model: hosted_vllm/m, api_base: 'http://a'",
+        "model: groq/m, api_base: 'http://a'",
+    ):
+        assert warnings(tmp_path, params) == []

@@ -11,7 +11,7 @@ import pytest
 from anthropic.types import MessageParam, TextBlockParam
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
+from tests.dialects.typed_shape import check_shape
 
 from feathergate.capability import find_capability
 from feathergate.dialects.contract import Built, Target
@@ -20,8 +20,6 @@ from feathergate.errors import ClientError
 from feathergate.wire.codec import decode_chat
 
 NEW, OLD = "claude-opus-5-5", "claude-sonnet-4-5"
-SDK_TURNS: TypeAdapter[Any] = TypeAdapter(list[MessageParam])
-SDK_SYSTEM: TypeAdapter[Any] = TypeAdapter(list[TextBlockParam])
 EPHEMERAL = {"type": "ephemeral"}
 
 
@@ -32,8 +30,8 @@ def build(*messages: Any, model: str = OLD, strict: bool = False, **members: Any
 
 def turns(*messages: Any, model: str = OLD, **members: Any) -> list[Any]:
     sent = json.loads(build(*messages, model=model, **members).body)
-    SDK_TURNS.validate_python(sent["messages"])
-    SDK_SYSTEM.validate_python(sent.get("system", []))
+    check_shape(sent["messages"], list[MessageParam], "messages")
+    check_shape(sent.get("system", []), list[TextBlockParam], "system")
     turns: list[Any] = sent["messages"]
     return turns
 

@@ -9,7 +9,7 @@ import pytest
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming, MessageCreateParamsStreaming
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
+from tests.dialects.typed_shape import check_shape
 
 from feathergate.capability import find_capability
 from feathergate.dialects.contract import Built, Target
@@ -22,7 +22,9 @@ from feathergate.wire.codec import decode_chat
 NEW, OLD, OLDER = "claude-opus-5-5", "claude-sonnet-4-5", "claude-sonnet-4-20250514"
 HELLO = [{"role": "user", "content": "Hello"}]
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}, "required": ["n"]}
-SDK: TypeAdapter[Any] = TypeAdapter(MessageCreateParamsNonStreaming | MessageCreateParamsStreaming)
+SDK = MessageCreateParamsNonStreaming | MessageCreateParamsStreaming
+# Of the version of the API that we ask for; the SDK's types are those of the next, which has none.
+SAMPLING = ("temperature", "top_p")
 
 
 def build(model: str = NEW, *, strict: bool = False, **members: Any) -> Built:
@@ -31,7 +33,7 @@ def build(model: str = NEW, *, strict: bool = False, **members: Any) -> Built:
     target = Target(model, find_capability(model), strict)
     built = MESSAGES.build_request(request, raw, target)
     assert MESSAGES.build_request(request, raw, target) == built
-    SDK.validate_json(built.body)
+    check_shape({name: value for name, value in json.loads(built.body).items() if name not in SAMPLING}, SDK)
     return built
 
 

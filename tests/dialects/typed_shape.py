@@ -6,6 +6,7 @@ Pydantic would take unknown keys of typed dictionaries, and put off the reading 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -40,10 +41,15 @@ def _find_fault(value: Any, hint: Any, where: str) -> str | None:
     return None if hint in _PLAIN and type(value) is hint else f"{where} is not {hint}"
 
 
+@cache
+def _read_members(hint: Any) -> dict[str, Any]:
+    return get_type_hints(hint)
+
+
 def _find_fault_of_object(value: Any, hint: Any, where: str) -> str | None:
     if not isinstance(value, dict):
         return f"{where} is no object"
-    members = get_type_hints(hint)
+    members = _read_members(hint)
     kind = members.get("type")
     if kind is not None and "type" in value and (fault := _find_fault(value["type"], kind, f"{where}.type")):
         return fault

@@ -21,6 +21,7 @@ import pytest
 from tests.command import clean_environ, serving
 from tests.docs.page import ROOT, Snippet, find_snippets, read_snippets
 
+from feathergate.capability import Capability
 from feathergate.cli import complete, verbs
 from feathergate.config.load import load
 from feathergate.dialects.render import ERROR_TYPE
@@ -31,6 +32,8 @@ VARIABLES = {
     "OPENAI_API_KEY": "sk-openai-0123456789",
     "ANTHROPIC_API_KEY": "sk-ant-0123456789",
     "GEMINI_API_KEY": "gemini-0123456789",
+    "AZURE_API_KEY": "azure-0123456789",
+    "GROQ_API_KEY": "gsk_0123456789",
     "FEATHERGATE_MASTER_KEY": "sk-master-0123456789",
 }
 CONFIG = """\
@@ -61,7 +64,7 @@ def each(*languages: str) -> pytest.MarkDecorator:
 def test_configuration_of_a_page_loads(snippet: Snippet, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(snippet.text)
-    config = load(str(file), VARIABLES, known_providers=PROVIDERS)
+    config = load(str(file), VARIABLES, known_providers=PROVIDERS, capability=Capability)
     assert config.models
     assert [notice for notice in config.notices if notice.level == "warning"] == []
 

@@ -23,6 +23,7 @@ VERBS = {
     "serve": "serve",
     "check": "check",
     "validate": "check",
+    "explain": "explain",
     "version": "version",
 }
 """Each verb, and the module and function of this package that it is."""

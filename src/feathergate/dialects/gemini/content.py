@@ -187,6 +187,12 @@ def _note(what: str, part: JsonObject) -> JsonObject:
 
 def _check_lost(message: Message, where: str, losses: Losses) -> None:
     if message.name is not None and message.role not in _RESULTS:
-        losses.drop("messages.name")
+        losses.drop("messages.name", f"{where}.name")
     if message.audio is not None:
-        losses.drop("messages.audio")
+        losses.drop("messages.audio", f"{where}.audio")
+    if message.cache_control is not None:
+        losses.drop("messages.cache_control", f"{where}.cache_control")
+    for place, part in enumerate(message.content if isinstance(message.content, list) else ()):
+        for mark in ("cache_control", "prompt_cache_breakpoint"):
+            if getattr(part, mark) is not None:
+                losses.drop(f"messages.content.{mark}", f"{where}.content[{place}].{mark}")

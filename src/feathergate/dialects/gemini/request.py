@@ -56,7 +56,7 @@ def _build_body(
 ) -> tuple[dict[str, Any], Context]:
     capability = target.capability
     messages = restore_thoughts(decode_messages(request.messages), target.thoughts)
-    tools = read_tools(request)
+    tools = read_tools(request, losses)
     paired = pair_calls(messages)
     called = [call.name for calls in paired.calls.values() for call in calls]
     names = pick_names([*(tool.name for tool in tools), *called])

@@ -45,9 +45,13 @@ class Choice(NamedTuple):
     names: tuple[str, ...] | None = None
 
 
-def read_tools(request: ChatRequest) -> list[FunctionTool | CustomTool]:
+def read_tools(request: ChatRequest, losses: Losses) -> list[FunctionTool | CustomTool]:
     """`tools` and the older `functions`. Raises `ClientError`."""
-    tools = [_pick_tool(tool, index) for index, tool in enumerate(decode_tools(request.tools or []))]
+    tools: list[FunctionTool | CustomTool] = []
+    for index, tool in enumerate(decode_tools(request.tools or [])):
+        tools.append(_pick_tool(tool, index))
+        if tool.cache_control is not None:
+            losses.drop("tools.cache_control", f"tools[{index}].cache_control")
     for index, raw in enumerate(request.functions or ()):
         try:
             tools.append(_decode_function(raw))
