@@ -78,6 +78,14 @@ async def test_azure_s_url_follows_the_model_that_a_pattern_caught(folder: Path)
     assert f"api-key: {KEY}\r\n".encode() in upstream.headers
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+async def test_name_that_climbs_in_a_path_is_no_model(folder: Path, name: str) -> None:
+    runtime = await compile_text(folder, [entry("azure/*", "azure/*", api_base="https://r.openai.azure.com")])
+    with pytest.raises(ClientError) as caught:
+        runtime.find_deployment(f"azure/{name}")
+    assert (caught.value.status, caught.value.param) == (400, "model")
+
+
 async def test_quirks_of_the_host_reach_the_dialect(folder: Path) -> None:
     deployment = await find(folder, "mistral/mistral-large", api_key=KEY)
     assert deployment.target().quirks is PROVIDERS["mistral"].quirks

@@ -31,6 +31,7 @@ from feathergate.observe.metrics import Metrics
 from feathergate.providers import PROVIDERS, Provider, Route, build_route, parse_base
 from feathergate.routing.table import Match, Table, fill_model
 from feathergate.transport.contract import Transport, UpstreamRequest
+from feathergate.transport.media import MediaFetcher
 from feathergate.transport.mock import MockTransport
 from feathergate.transport.upstream import HttpTransport
 from feathergate.wire.codec import Members, raw
@@ -72,7 +73,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         return Target(self.model, self.capability, self.strict, thoughts, self.provider.quirks)
 
     def rename(self, model: str) -> Deployment:
-        """The same deployment for another of its provider's models."""
+        """The same deployment for another of its provider's models. Raises `ClientError` for a name that would lead
+        elsewhere in a URL's path, where quoting does not help."""
+        if model in (".", ".."):
+            raise ClientError(f"'{model}' is not the name of a model.", param="model")
         capability = override_capability(find_capability(model), self.capability_overrides)
         return msgspec.structs.replace(self, model=model, capability=capability)
 
@@ -110,15 +114,22 @@ class Shared(msgspec.Struct, kw_only=True):
 
 
 class Runtime:
-    """The whole of it. Immutable: a request that began with one keeps it."""
+    """The whole of it. Immutable: a request that began with one keeps it. `media` fetches what requests name by
+    URL, and is None where nothing may be fetched."""
 
     def __init__(
-        self, config: Config, table: Table[Deployment | Unsupported], metrics: Metrics, shared: Shared
+        self,
+        config: Config,
+        table: Table[Deployment | Unsupported],
+        metrics: Metrics,
+        shared: Shared,
+        media: MediaFetcher | None = None,
     ) -> None:
         self.config = config
         self.table = table
         self.metrics = metrics
         self.shared = shared
+        self.media = media
         self.master_key: Secret | None = config.general.master_key
         self.cors_origins = frozenset(origin.encode() for origin in config.server.cors_allow_origins)
 
@@ -161,13 +172,26 @@ def compile_runtime(config: Config, shared: Shared, metrics: Metrics) -> Runtime
         except ValueError as error:
             problems.append(_problem(config, entry, str(error)))
         except OSError as error:
-            problems.append(Problem(f"server_settings.ca_file cannot be read: {error.strerror}", file=config.path))
+            problems.append(_ca_problem(config, error))
             break
         except ConfigError as error:
             problems += error.problems
     if problems:
         raise ConfigError(problems)
-    return Runtime(config, Table(entries), metrics, shared)
+    return Runtime(config, Table(entries), metrics, shared, _build_media(config, shared, ssl_contexts))
+
+
+def _build_media(config: Config, shared: Shared, ssl_contexts: _SslContexts) -> MediaFetcher | None:
+    if not config.server.fetch_media:
+        return None
+    try:
+        return MediaFetcher(shared.ticker, ssl_contexts.get(), config.server.fetch_media_limit_bytes)
+    except OSError as error:
+        raise ConfigError([_ca_problem(config, error)]) from None
+
+
+def _ca_problem(config: Config, error: OSError) -> Problem:
+    return Problem(f"server_settings.ca_file cannot be read: {error.strerror}", file=config.path)
 
 
 def _problem(config: Config, entry: ModelEntry, what: str) -> Problem:

@@ -152,7 +152,7 @@ def test_names_cannot_move_the_terminal() -> None:
     ],
 )
 def test_refusal_is_the_gateway_s_own(body: str, status: int, words: str) -> None:
-    write_config({"model": "openai/x"})
+    write_config({"model": "anthropic/claude-haiku-4-5"})
     done = explain(stdin=body)
     answer = json.loads(explain("--json", stdin=body).stdout)
     assert done.exit_code == 1

@@ -94,12 +94,6 @@ async def test_mock_response_answers_without_the_provider(stream: bool) -> None:
     assert scene.upstream.connections == 0
 
 
-async def test_stream_options_without_stream_are_refused() -> None:
-    async with open_scene(()) as scene:
-        seen = await scene.chat("fast-openai", None, stream_options={"include_usage": True})
-    assert (seen.status, get_error(seen)["param"]) == (400, "stream_options")
-
-
 async def test_strict_translation_refuses_what_it_would_drop() -> None:
     async with open_scene(build_whole(NATIVES[1].text("Hi")), litellm_settings={"drop_params": False}) as scene:
         seen = await scene.chat("fast-anthropic", None, seed=1)

@@ -1,6 +1,7 @@
 """`feathergate explain`: what a request would become upstream, said instead of sent.
 
 It goes the gateway's own way up to the point of sending: the same reading, routing and building, and the same errors.
+Nothing is fetched, and nothing is remembered of earlier turns: media named by URL and forgotten signatures stay so.
 Every header that carries a credential, or that the configuration adds, shows as `***`; so do members of `extra_body`
 that are named like one.
 """
@@ -21,7 +22,6 @@ from feathergate.config.litellm import is_credential
 from feathergate.config.schema import Config
 from feathergate.config.secret import MASK
 from feathergate.dialects.contract import Built
-from feathergate.dialects.legality import check_request
 from feathergate.dialects.render import render_error
 from feathergate.errors import ConfigError, FeatherGateError
 from feathergate.gateway.attempt import Asked, build_attempt
@@ -89,7 +89,6 @@ def explain(request: str | None, model: str | None, file: str | None, as_json: b
 def explain_request(runtime: Runtime, body: bytes, model: str | None = None) -> Explained:
     """Raises `FeatherGateError` where the gateway would answer with it."""
     request, members = decode_chat(body if model is None else put_model(body, model))
-    check_request(request)
     deployment = runtime.find_deployment(request.model)
     asked = Asked(request, members, request_id="explain", created=0, deadline=0.0)
     built = build_attempt(deployment, asked)
@@ -181,7 +180,7 @@ def _compile(config: Config) -> Runtime:
 
 
 def _read_body(request: str | None) -> bytes:
-    if request is None and sys.stdin.isatty():
+    if (sys.stdin is None and request in (None, "-")) or (request is None and sys.stdin.isatty()):
         raise click.UsageError("no request: give a file, or write it to stdin")
     try:
         with click.open_file(request or "-", "rb") as opened:

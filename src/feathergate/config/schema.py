@@ -232,6 +232,17 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
             "file. Without it, `litellm_settings.drop_params` says."
         ),
     ] = None
+    fetch_media: Annotated[
+        bool,
+        Meta(
+            description="Fetch the images and files that a request names by an https URL, and send them inline to "
+            "Anthropic and Gemini. Off, no URL is ever fetched. On, only from public addresses, without "
+            "redirects and proxy, at most 16 a request, within 10 seconds."
+        ),
+    ] = False
+    fetch_media_limit_bytes: Annotated[
+        ByteCount, Meta(description="What the fetched files of one request may hold together.")
+    ] = 20 * 1024 * 1024
     cors_allow_origins: Annotated[
         tuple[Origin, ...], Meta(description="Web origins that may call the gateway from a browser.")
     ] = ()

@@ -6,7 +6,11 @@ back and does not try again: `exchange.py` does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+from msgspec import Raw
+from msgspec.structs import replace
 
 from feathergate.dialects.chat import CHAT
 from feathergate.dialects.contract import Built
@@ -16,7 +20,8 @@ from feathergate.dialects.thought import Remembered, ThoughtRecorder
 from feathergate.errors import ClientError, InternalError
 from feathergate.gateway.relay import Reading, Relay
 from feathergate.runtime import Deployment, Runtime
-from feathergate.wire.chat import ChatRequest
+from feathergate.transport.media import File, inline_remotes
+from feathergate.wire.chat import ChatRequest, Message
 from feathergate.wire.codec import Members, decode_chat, encode
 
 # Two names of one parameter: the client's word wins under either.
@@ -37,12 +42,24 @@ class Asked(NamedTuple):
     def stream(self) -> bool:
         return bool(self.request.stream)
 
+    @property
+    def size_bytes(self) -> int:
+        """Of all messages together."""
+        return sum(memoryview(message).nbytes for message in self.request.messages)
+
 
 class Attempt(NamedTuple):
     """A call under way, and what could not be carried to it."""
 
     relay: Relay
     dropped: tuple[str, ...]
+
+
+def inline_media(asked: Asked, messages: Sequence[Message], files: Mapping[str, File]) -> Asked:
+    """The same request with the files in the place of their URLs; `messages` are its own, decoded."""
+    raw = inline_remotes(asked.request.messages, messages, files)
+    members = {**asked.members, "messages": Raw(b"[%b]" % b",".join(raw))}
+    return asked._replace(request=replace(asked.request, messages=raw), members=members)
 
 
 def start_attempt(runtime: Runtime, deployment: Deployment, asked: Asked, built: Built) -> Attempt:

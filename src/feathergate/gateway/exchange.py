@@ -12,13 +12,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
+from feathergate.dialects.chat import CHAT
 from feathergate.dialects.contract import Built
 from feathergate.dialects.render import render_error
 from feathergate.errors import (
-    ClientError,
     FeatherGateError,
     InternalError,
     MethodNotAllowedError,
@@ -26,11 +26,12 @@ from feathergate.errors import (
     UnavailableError,
     UpstreamError,
 )
-from feathergate.gateway.attempt import Asked, Attempt, build_attempt, start_attempt
+from feathergate.gateway.attempt import Asked, Attempt, build_attempt, inline_media, start_attempt
 from feathergate.http.contract import Responder
 from feathergate.observe.outcome import Outcome
 from feathergate.runtime import Deployment, Runtime
-from feathergate.wire.codec import decode_chat
+from feathergate.transport.media import MediaFetcher, find_remotes
+from feathergate.wire.codec import decode_chat, decode_messages
 
 _log = logging.getLogger("feathergate.gateway")
 
@@ -72,11 +73,6 @@ class Exchange:
     async def _run(self, body: bytes) -> None:
         runtime, outcome = self._runtime, self._outcome
         request, members = await self._compute(len(body), partial(decode_chat, body))
-        if request.stream_options is not None and not request.stream:
-            raise ClientError(
-                "'stream_options' is only allowed when 'stream' is true. Remove it, or stream.",
-                param="stream_options",
-            )
         outcome.stream = bool(request.stream)
         deployment = runtime.find_deployment(request.model)
         outcome.model = deployment.model_name
@@ -84,8 +80,31 @@ class Exchange:
         outcome.served_model = deployment.model
         deadline = outcome.started + runtime.config.total_timeout_s
         asked = Asked(request, members, outcome.request_id, self._created, deadline, runtime.shared.thoughts)
-        built = await self._compute(len(body), partial(build_attempt, deployment, asked))
+        if runtime.media is not None and deployment.provider.dialect is not CHAT:
+            asked = await self._inline_media(runtime.media, asked)
+        size_bytes = max(len(body), asked.size_bytes)
+        built = await self._compute(size_bytes, partial(build_attempt, deployment, asked))
         await self._attempt(deployment, asked, built)
+
+    async def _inline_media(self, media: MediaFetcher, asked: Asked) -> Asked:
+        """The request with what it names by URL fetched and put in place; untouched where the client has left."""
+        responder = self._responder
+        messages = await self._compute(asked.size_bytes, partial(decode_messages, asked.request.messages))
+        remotes = find_remotes(messages)
+        if not remotes or responder.closed:
+            return asked
+        fetching = asyncio.ensure_future(media.fetch(remotes))
+        responder.on_close = partial(_cancel, fetching)
+        try:
+            await asyncio.wait([fetching])
+        finally:
+            responder.on_close = None
+            fetching.cancel()
+        if fetching.cancelled():
+            return asked
+        files = fetching.result()
+        size_bytes = asked.size_bytes + sum(len(file.data) for file in files.values())
+        return await self._compute(size_bytes, partial(inline_media, asked, messages, files))
 
     async def _compute(self, size_bytes: int, work: Callable[[], T]) -> T:
         """Pure work on a body of `size_bytes`: here and now, or in a thread where it could hold up the others."""
@@ -145,6 +164,10 @@ class Exchange:
             self._responder.abort()
         elif not self._responder.closed:
             respond_error(self._responder, error, self._headers)
+
+
+def _cancel(future: asyncio.Future[Any]) -> None:
+    future.cancel()
 
 
 def note_error(outcome: Outcome, error: FeatherGateError) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from feathergate.http.connect import Route, dial
@@ -39,8 +39,9 @@ class Pool:
         *,
         ssl_context: ssl.SSLContext | None = None,
         proxy: Proxy | None = None,
+        check: Callable[[str], bool] | None = None,
     ) -> None:
-        self.route = Route(origin, ssl_context, proxy)
+        self.route = Route(origin, ssl_context, proxy, check)
         self.limits = limits
         self.ticker = ticker
         self.reused = 0

@@ -12,6 +12,7 @@ import ipaddress
 import itertools
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -39,11 +40,12 @@ class Address(NamedTuple):
 
 
 class Route(NamedTuple):
-    """How a pool's connections reach their origin."""
+    """How a pool's connections reach their origin; with a `check` only addresses that it takes are dialed."""
 
     origin: Origin
     ssl_context: ssl.SSLContext | None = None
     proxy: Proxy | None = None
+    check: Callable[[str], bool] | None = None
 
 
 def build_ssl_context(ca_file: str | None = None) -> ssl.SSLContext:
@@ -81,7 +83,10 @@ async def dial(route: Route, protocol: asyncio.Protocol, timeouts: Timeouts) -> 
 async def _open_socket(route: Route, deadline: float) -> socket.socket:
     """A connected socket, through the proxy's tunnel where there is one."""
     peer = route.proxy or route.origin
-    sock = await _connect(await _resolve(peer.host, peer.port, deadline), deadline)
+    addresses = await _resolve(peer.host, peer.port, deadline)
+    if route.check is not None:
+        addresses = [address for address in addresses if route.check(address.sockaddr[0])]
+    sock = await _connect(addresses, deadline)
     if route.proxy is None:
         return sock
     with ExitStack() as on_failure:
@@ -131,7 +136,7 @@ def _alternate(addresses: list[Address]) -> list[Address]:
 
 async def _connect(addresses: list[Address], deadline: float) -> socket.socket:
     loop = asyncio.get_running_loop()
-    failure: OSError = OSError("the name has no address")
+    failure: OSError = OSError("the name has no address that may be used")
     for index, address in enumerate(addresses):
         now = loop.time()
         share_s = (deadline - now) / (len(addresses) - index)
