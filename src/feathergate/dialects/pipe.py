@@ -51,12 +51,13 @@ class Flow(Protocol):
 
 
 class Pipe:
-    """Feed it the upstream's body. It never raises: what is wrong stands in `error`."""
+    """Feed it the upstream's body. What is wrong with that stands in `error`; `events` counts what has come."""
 
-    __slots__ = ("_flow", "_limit_bytes", "_reader", "_sniffed", "_whole", "error")
+    __slots__ = ("_flow", "_limit_bytes", "_reader", "_sniffed", "_whole", "error", "events")
 
     def __init__(self, flow: Flow, limit_bytes: int) -> None:
         self.error: UpstreamError | None = None
+        self.events = 0
         self._flow = flow
         self._limit_bytes = limit_bytes
         self._reader = sse.SseReader(limit_bytes)
@@ -87,6 +88,7 @@ class Pipe:
                 _collect(self._whole, data, self._limit_bytes)
                 return b""
             for event in self._reader.feed(data):
+                self.events += 1
                 out.append(flow.take(event))
                 if flow.complete:
                     break
@@ -230,7 +232,11 @@ class PassThrough:
 
     def take(self, event: sse.SseEvent) -> bytes:
         name, data = event
-        if data == DONE:
+        if b"\n" in data:  # which cannot stand within a JSON string, so the lines may be joined without a loss
+            data = data.replace(b"\n", b" ")
+        if data.strip() == DONE:
+            if not (self._open or self._finished or self.content):
+                raise build_truncated()
             self.complete = True
             return sse.DONE
         chunk = self._peek(data)

@@ -76,8 +76,8 @@ def start_attempt(runtime: Runtime, deployment: Deployment, asked: Asked, built:
         ThoughtRecorder(runtime.shared.thoughts),
     )
     pipe = _open_pipe(reading, asked, server.upstream_event_limit_bytes) if asked.stream else None
-    relay = Relay(runtime.shared.ticker, reading, pipe, asked.deadline)
     upstream = deployment.build_upstream(built, stream=asked.stream)
+    relay = Relay(runtime.shared.ticker, reading, pipe, asked.deadline, upstream.timeouts.idle_s)
     relay.attach(deployment.transport.send(upstream, relay))
     return Attempt(relay, built.dropped)
 

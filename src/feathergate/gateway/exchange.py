@@ -20,14 +20,14 @@ from feathergate.dialects.contract import Built
 from feathergate.dialects.render import render_error
 from feathergate.errors import (
     FeatherGateError,
-    InternalError,
     MethodNotAllowedError,
     UnauthorizedError,
     UnavailableError,
     UpstreamError,
 )
 from feathergate.gateway.attempt import Asked, Attempt, build_attempt, inline_media, start_attempt
-from feathergate.http.contract import Responder
+from feathergate.gateway.relay import build_internal
+from feathergate.http.contract import HttpError, Responder
 from feathergate.observe.outcome import Outcome
 from feathergate.runtime import Deployment, Runtime
 from feathergate.transport.media import MediaFetcher, find_remotes
@@ -38,7 +38,8 @@ _log = logging.getLogger("feathergate.gateway")
 JSON = b"content-type: application/json\r\n"
 _STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 CLIENT_LEFT = 499
-OFF_LOOP_BYTES = 2 * 1024 * 1024
+OFF_LOOP_BYTES = 1024 * 1024
+_BYTES_A_MESSAGE = 500  # what opening one more message costs, in bytes that cost as much
 _DROPPED_LIMIT_BYTES = 1024
 
 T = TypeVar("T")
@@ -82,7 +83,7 @@ class Exchange:
         asked = Asked(request, members, outcome.request_id, self._created, deadline, runtime.shared.thoughts)
         if runtime.media is not None and deployment.provider.dialect is not CHAT:
             asked = await self._inline_media(runtime.media, asked)
-        size_bytes = max(len(body), asked.size_bytes)
+        size_bytes = max(len(body), asked.size_bytes) + _BYTES_A_MESSAGE * len(request.messages)
         built = await self._compute(size_bytes, partial(build_attempt, deployment, asked))
         await self._attempt(deployment, asked, built)
 
@@ -150,19 +151,22 @@ class Exchange:
             return
         metrics = self._runtime.metrics
         metrics.stream_opened(outcome.model, outcome.provider)
-        self._opened = True
-        relay.open(self._responder, _STREAM + headers)
         try:
+            self._opened = True
+            relay.open(self._responder, _STREAM + headers)
             await relay.done
         finally:
             metrics.stream_closed(outcome.model, outcome.provider)
 
     def _refuse(self, error: FeatherGateError) -> None:
         """The error as the answer, or a broken connection where the answer has begun."""
+        if self._responder.closed and not self._opened:
+            self._outcome.status = CLIENT_LEFT
+            return
         note_error(self._outcome, error)
         if self._opened:
             self._responder.abort()
-        elif not self._responder.closed:
+        else:
             respond_error(self._responder, error, self._headers)
 
 
@@ -174,7 +178,8 @@ def note_error(outcome: Outcome, error: FeatherGateError) -> None:
     """The request ended in this error."""
     outcome.status = error.status
     outcome.error = error.kind if isinstance(error, UpstreamError) else error.fault
-    outcome.detail = error.message
+    cause = error.__cause__
+    outcome.detail = f"{error.message} [{cause.detail}]" if isinstance(cause, HttpError) else error.message
 
 
 def account(runtime: Runtime, outcome: Outcome) -> None:
@@ -183,10 +188,6 @@ def account(runtime: Runtime, outcome: Outcome) -> None:
     runtime.metrics.observe(outcome)
     if runtime.shared.log is not None:
         runtime.shared.log.write(outcome, runtime.shared.now())
-
-
-def build_internal() -> InternalError:
-    return InternalError("The gateway failed. Its log tells more under this request's id.")
 
 
 def _build_stopping() -> UnavailableError:

@@ -3,27 +3,39 @@
 Until the commit barrier it keeps what comes; `ready` resolves at the first content, at the end, or at the first
 failure, whichever is first, and whoever holds the logic decides. Once `open`ed it writes straight to the client's
 connection, one write a read, without a task switch. It watches its own deadlines through the ticker: the barrier's
-time limit, the keep-alive comments behind it, and the whole request's end. Source: DESIGN.md, "One request".
+time limit, the keep-alive comments behind it, the wait for each event, and the whole request's end. What nobody
+foresaw while bytes move ends the answer here, as our own fault. Source: DESIGN.md, "One request".
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from feathergate.dialects.contract import Context, Dialect
 from feathergate.dialects.pipe import Pipe, Whole, translate_whole
 from feathergate.dialects.render import render_error_event
 from feathergate.dialects.thought import ThoughtRecorder
-from feathergate.errors import DeadlineError, FeatherGateError, UpstreamError
+from feathergate.errors import (
+    DeadlineError,
+    FeatherGateError,
+    InternalError,
+    RequestTimeoutError,
+    UpstreamError,
+)
 from feathergate.http.contract import Call, Headers, Responder
 from feathergate.http.ticker import NEVER, Ticker
 from feathergate.wire.chat import Usage
 from feathergate.wire.masking import MASK
 from feathergate.wire.sse import KEEP_ALIVE
 
+_log = logging.getLogger("feathergate.gateway")
+
 COMMIT_LIMIT_S = 10.0
 KEEP_ALIVE_S = 10.0
 ERROR_BODY_LIMIT_BYTES = 1024 * 1024
+ERROR_BODY_S = 2.0
+OFF_LOOP_BYTES = 512 * 1024
 _LINGER_S = 0.25
 
 
@@ -63,9 +75,19 @@ class Reading:
 
 
 class Relay:
-    """An `UpstreamSink`. With a `pipe` the answer is streamed to the client, without one it is whole."""
+    """An `UpstreamSink`. With a `pipe` the answer is streamed to the client, without one it is whole.
 
-    def __init__(self, ticker: Ticker, reading: Reading, pipe: Pipe | None, total_deadline: float) -> None:
+    `event_timeout_s` bounds the wait for a stream's first and each next event; comments are none.
+    """
+
+    def __init__(
+        self,
+        ticker: Ticker,
+        reading: Reading,
+        pipe: Pipe | None,
+        total_deadline: float,
+        event_timeout_s: float = NEVER,
+    ) -> None:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.error: FeatherGateError | None = None
@@ -85,9 +107,12 @@ class Relay:
         self._held: list[bytes] = []
         self._wrote = 0.0
         self._paused = False
-        limit = ticker.now() + COMMIT_LIMIT_S if pipe is not None else NEVER
-        self._commit_deadline = limit
-        self.deadline = min(limit, total_deadline)
+        now = ticker.now()
+        self._event_timeout_s = event_timeout_s if pipe is not None else NEVER
+        self._events = 0
+        self._heard = now
+        self._commit_deadline = now + COMMIT_LIMIT_S if pipe is not None else NEVER
+        self._move_deadline()
 
     @property
     def usage(self) -> Usage | None:
@@ -130,15 +155,42 @@ class Relay:
     def on_head(self, status: int, headers: Headers) -> None:
         self._status = status
         self.headers = headers
+        if status != 200:
+            self._total_deadline = min(self._total_deadline, self._ticker.now() + ERROR_BODY_S)
+            self._move_deadline()
 
     def on_body(self, data: bytes) -> None:
         if self.over:
             return
-        if self._status != 200 or self._pipe is None:
-            self._collect(data)
-            return
-        pipe = self._pipe
+        try:
+            if self._status != 200 or self._pipe is None:
+                self._collect(data)
+            else:
+                self._feed(self._pipe, data)
+        except Exception:  # noqa: BLE001 - outermost: the caller is the transport
+            self._crash()
+
+    def on_end(self) -> None:
+        self._call = None
+        try:
+            self._end()
+        except Exception:  # noqa: BLE001 - outermost: the caller is the transport
+            self._crash()
+
+    def on_error(self, error: UpstreamError) -> None:
+        self._call = None
+        if self.over:
+            self._ticker.forget(self)
+        else:
+            self._fail(self._find_refusal() or error)
+
+    # --- steps of the answer ---
+
+    def _feed(self, pipe: Pipe, data: bytes) -> None:
         out = pipe.feed(data)
+        if pipe.events != self._events:
+            self._events = pipe.events
+            self._heard = self._ticker.now()
         if out:
             if self._responder is not None:
                 self._write(out)
@@ -151,25 +203,23 @@ class Relay:
         elif pipe.complete:
             self._settle(cancel=False)
 
-    def on_end(self) -> None:
-        self._call = None
+    def _end(self) -> None:
+        refusal = self._find_refusal()
         if self.over:
             self._ticker.forget(self)
-        elif self._status != 200:
-            self._fail(self._parse_error())
-        elif self._pipe is None:
-            self._finish_whole()
-        else:
+        elif refusal is not None:
+            self._fail(refusal)
+        elif self._pipe is not None:
             self._finish_stream(self._pipe)
+        elif len(self._body) < OFF_LOOP_BYTES:
+            self._finish_whole(self._translate())
+        else:
+            asyncio.get_running_loop().run_in_executor(None, self._translate).add_done_callback(self._take_whole)
 
-    def on_error(self, error: UpstreamError) -> None:
-        self._call = None
-        if self.over:
-            self._ticker.forget(self)
-            return
-        if error.kind == "reset" and self._status not in (0, 200):
-            error = self._parse_error()  # its status is known, and tells more than the broken connection
-        self._fail(error)
+    def _crash(self) -> None:
+        """Something that nobody foresaw: logged here, since no caller could do better than close the connection."""
+        _log.exception("the answer %s could not be carried on", self._reading.fallback_id)
+        self.break_off(build_internal())
 
     # --- deadlines ---
 
@@ -177,28 +227,39 @@ class Relay:
         if self.over:
             self._settle(cancel=True)
         elif now >= self._total_deadline:
-            self._fail(
-                DeadlineError(
-                    "The request took longer than the gateway allows. Ask for a shorter answer, or raise "
-                    "router_settings.timeout.",
-                    kind="timeout_total",
-                    retryable=False,
-                ),
-                cancel=True,
-            )
-        elif self._responder is not None:
+            self._fail(self._find_refusal() or self._build_late(), cancel=True)
+        elif now >= self._heard + self._event_timeout_s and not self._paused:
+            self._fail(_build_silent(), cancel=True)
+        else:
+            self._keep_waiting(now)
+
+    def _keep_waiting(self, now: float) -> None:
+        """Nothing is over yet: past the barrier a sign of life is due, before it the barrier's limit."""
+        if self._responder is not None and now >= self._wrote + KEEP_ALIVE_S:
             if not self._paused:
                 self._write(KEEP_ALIVE)
             self._wrote = now
-            self._move_deadline()
-        else:
+        elif now >= self._commit_deadline:
             self._commit_deadline = NEVER
-            self._move_deadline()
             self._resolve_ready()
+        self._move_deadline()
 
     def _move_deadline(self) -> None:
+        """The earliest of all. Bytes that come do not move it; `on_deadline` looks again at when they came."""
         next_ping = self._wrote + KEEP_ALIVE_S if self._responder is not None else NEVER
-        self.deadline = min(self._total_deadline, self._commit_deadline, next_ping)
+        next_event = NEVER if self._paused else self._heard + self._event_timeout_s
+        self.deadline = min(self._total_deadline, self._commit_deadline, next_ping, next_event)
+
+    def _build_late(self) -> FeatherGateError:
+        """Whose time it was: a client that does not read its answer cannot blame the provider for it."""
+        if self._paused:
+            return RequestTimeoutError("The answer was not read in time. Read it faster.")
+        return DeadlineError(
+            "The request took longer than the gateway allows. Ask for a shorter answer, or raise "
+            "router_settings.timeout.",
+            kind="timeout_total",
+            retryable=False,
+        )
 
     # --- steps ---
 
@@ -227,19 +288,37 @@ class Relay:
                 cancel=True,
             )
         else:
-            self._fail(self._parse_error(), cancel=True)
+            self._fail(self._find_refusal() or build_internal(), cancel=True)
 
-    def _parse_error(self) -> UpstreamError:
+    def _find_refusal(self) -> UpstreamError | None:
+        """The provider's own error where its status has come, which tells more than what became of its body."""
+        if self._status in (0, 200):
+            return None
         return self._reading.dialect.parse_error(self._status, self.headers, bytes(self._body))
 
-    def _finish_whole(self) -> None:
-        try:
-            self.whole = self._reading.translate(bytes(self._body))
-        except UpstreamError as error:
-            self._fail(error)
+    def _take_whole(self, translated: asyncio.Future[Whole | UpstreamError]) -> None:
+        """A thread has translated the answer, unless the client has left meanwhile."""
+        if self.over:
             return
+        try:
+            self._finish_whole(translated.result())
+        except Exception:  # noqa: BLE001 - outermost: the caller is the loop
+            self._crash()
+
+    def _finish_whole(self, result: Whole | UpstreamError) -> None:
+        if isinstance(result, UpstreamError):
+            self._fail(result)
+            return
+        self.whole = result
         self._reach_content()
         self._settle(cancel=False)
+
+    def _translate(self) -> Whole | UpstreamError:
+        """Pure: a large answer is translated in a thread."""
+        try:
+            return self._reading.translate(bytes(self._body))
+        except UpstreamError as error:
+            return error
 
     def _finish_stream(self, pipe: Pipe) -> None:
         """The stream's bytes have ended, as HTTP has it: whether the answer has too, its dialect knows."""
@@ -258,6 +337,8 @@ class Relay:
     def _fail(self, error: FeatherGateError, *, cancel: bool = False) -> None:
         for secret in self._reading.secrets:  # a provider may repeat the very key that it rejects
             error.message = error.message.replace(secret, MASK)
+            error.param = error.param and error.param.replace(secret, MASK)
+            error.code = error.code and error.code.replace(secret, MASK)
         self.error = error
         self._settle(cancel=cancel)
 
@@ -265,6 +346,7 @@ class Relay:
         """The answer is over. An upstream that has said all gets a moment to end its body, for its connection's
         sake; any other is closed."""
         if self._call is not None and not cancel:
+            self._call.resume()
             self.deadline = self._ticker.now() + _LINGER_S
         else:
             self._ticker.forget(self)
@@ -297,5 +379,18 @@ class Relay:
 
     def _resume(self) -> None:
         self._paused = False
+        self._heard = self._ticker.now()
+        self._move_deadline()
         if self._call is not None:
             self._call.resume()
+
+
+def build_internal() -> InternalError:
+    return InternalError("The gateway failed. Its log tells more under this request's id.")
+
+
+def _build_silent() -> DeadlineError:
+    return DeadlineError(
+        "The provider's stream fell silent: no event came in time. Try again, or raise the model's stream_timeout.",
+        kind="idle",
+    )

@@ -8,8 +8,11 @@ when there is nothing to watch. Precision is the period, which is fine for timeo
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from typing import Protocol
+
+_log = logging.getLogger(__name__)
 
 NEVER = math.inf
 
@@ -52,4 +55,8 @@ class Ticker:
         late = [item for item in self._watched if item.deadline <= now]
         self._timer = self._loop.call_later(self._period_s, self._tick) if self._watched else None
         for item in late:
-            item.on_deadline(now)
+            try:
+                item.on_deadline(now)
+            except Exception:  # noqa: BLE001 - outermost: one item's failure must not cost the others their deadlines
+                _log.exception("a deadline could not be handled")
+                self.forget(item)

@@ -23,7 +23,8 @@ from feathergate.errors import (
     NotFoundError,
     UnauthorizedError,
 )
-from feathergate.gateway.exchange import JSON, account, build_internal, note_error, respond_error
+from feathergate.gateway.exchange import JSON, account, note_error, respond_error
+from feathergate.gateway.relay import build_internal
 from feathergate.http.contract import Request, Responder
 from feathergate.observe.outcome import Outcome
 from feathergate.runtime import Runtime
