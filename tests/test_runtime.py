@@ -18,7 +18,7 @@ from feathergate.http.limits import ClientLimits
 from feathergate.http.ticker import Ticker
 from feathergate.observe.metrics import Metrics
 from feathergate.providers import PROVIDERS
-from feathergate.runtime import Deployment, Runtime, Shared, build_client_limits, compile_runtime
+from feathergate.runtime import Deployment, Runtime, Shared, Unsupported, build_client_limits, compile_runtime
 from feathergate.transport.upstream import HttpTransport
 
 KEY = "sk-canary-0123456789"
@@ -170,6 +170,31 @@ async def test_all_wrong_addresses_are_told_at_once_with_their_lines(folder: Pat
         await compile_text(folder, models)
     assert [problem.line > 0 for problem in caught.value.problems] == [True, True]
     assert "model 'one', api_base" in str(caught.value)
+
+
+async def test_parameters_that_no_client_could_send_are_told_with_their_lines(folder: Path) -> None:
+    models = [
+        entry("one", "openai/m", temperature=9, stop="end", my_option=[1]),
+        entry("two", "anthropic/m", max_tokens=0, extra_body={"n": 1.5, "top_k": 9}),
+    ]
+    with pytest.raises(ConfigError) as caught:
+        await compile_text(folder, models)
+    assert [(problem.what.split(": Expected")[0], problem.fix) for problem in caught.value.problems] == [
+        ("model 'one', litellm_params: Invalid value for 'temperature'", "mend or remove temperature"),
+        ("model 'two', litellm_params: Invalid value for 'max_tokens'", "mend or remove max_tokens"),
+        ("model 'two', extra_body: Invalid value for 'n'", "mend or remove n"),
+    ]
+    assert all(problem.file and problem.line for problem in caught.value.problems)
+
+
+async def test_parameters_of_a_model_that_is_not_served_are_not_judged(folder: Path) -> None:
+    runtime = await compile_text(folder, [entry("m", "acme/large", temperature=9)])
+    assert runtime.find_model("m").entry == Unsupported("acme")
+
+
+async def test_no_key_is_sent_where_the_file_says_none(folder: Path) -> None:
+    runtime = await compile_text(folder, [entry("m", "openai/m", api_key="none")], {"OPENAI_API_KEY": KEY})
+    assert b"authorization" not in runtime.find_deployment("m").headers
 
 
 async def test_certificates_that_cannot_be_read_are_told_by_their_setting(folder: Path) -> None:

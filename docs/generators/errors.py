@@ -73,7 +73,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
 CODES: Mapping[str, str] = {
     "invalid_api_key": "401: the master key is missing or wrong.",
     "invalid_value": "400: `param` holds a value that its field does not take.",
-    "unsupported_parameter": "400: the provider has no equivalent of the field in `param`; see `drop_params`.",
+    "media_not_fetched": "400: the URL in `param` could not be fetched; see `server_settings.fetch_media`.",
+    "unsupported_parameter": "400: the provider has no equivalent of the field in `param`; see `translation`.",
     "model_not_found": "404: the name in `model` is not configured.",
     "unknown_path": "404: the message lists the paths.",
     "method_not_allowed": "405",

@@ -34,7 +34,7 @@ from feathergate.transport.contract import Transport, UpstreamRequest
 from feathergate.transport.media import MediaFetcher
 from feathergate.transport.mock import MockTransport
 from feathergate.transport.upstream import HttpTransport
-from feathergate.wire.codec import Members, raw
+from feathergate.wire.codec import Members, decode_chat, encode, raw
 
 _STREAM_IDLE_S = 300.0
 _SECRET_CHARS = 8
@@ -168,9 +168,11 @@ def compile_runtime(config: Config, shared: Shared, metrics: Metrics) -> Runtime
     entries: list[tuple[str, Deployment | Unsupported]] = []
     for entry in config.models:
         try:
-            entries.append((entry.model_name, _compile_entry(entry, config, shared, ssl_contexts)))
+            compiled = _compile_entry(entry, config, shared, ssl_contexts)
+            entries.append((entry.model_name, compiled))
+            problems += _find_wrong_parameters(config, entry) if isinstance(compiled, Deployment) else ()
         except ValueError as error:
-            problems.append(_problem(config, entry, str(error)))
+            problems.append(_problem(config, entry, f"api_base: {error}", "mend the address"))
         except OSError as error:
             problems.append(_ca_problem(config, error))
             break
@@ -194,9 +196,20 @@ def _ca_problem(config: Config, error: OSError) -> Problem:
     return Problem(f"server_settings.ca_file cannot be read: {error.strerror}", file=config.path)
 
 
-def _problem(config: Config, entry: ModelEntry, what: str) -> Problem:
-    where = f"model '{entry.model_name}', api_base"
-    return Problem(f"{where}: {what}", "mend the address", config.path, entry.line, 1 if entry.line else 0)
+def _problem(config: Config, entry: ModelEntry, what: str, fix: str) -> Problem:
+    what = f"model '{entry.model_name}', {what}"
+    return Problem(what, fix, config.path, entry.line, 1 if entry.line else 0)
+
+
+def _find_wrong_parameters(config: Config, entry: ModelEntry) -> Iterable[Problem]:
+    """What the configuration adds to requests and no client could send."""
+    params = entry.params
+    for where, members in (("litellm_params", params.defaults), ("extra_body", params.extra_body)):
+        for name, value in members.items():
+            try:
+                decode_chat(encode({"model": "any", "messages": [None], name: value}))
+            except ClientError as error:
+                yield _problem(config, entry, f"{where}: {error.message}", f"mend or remove {error.param or name}")
 
 
 def _compile_entry(

@@ -55,6 +55,21 @@ def test_check_names_what_has_no_effect() -> None:
     assert "set_verbose" in done.output
 
 
+def test_check_names_a_key_that_goes_to_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    done = check("model_list: [{model_name: m, litellm_params: {model: openai/m, api_base: 'http://gpu/v1'}}]\n")
+    assert done.exit_code == 0
+    assert "a.yaml:1:69: warning: model m has no api_key, so that of OPENAI_API_KEY is sent to gpu" in done.output
+    assert "canary" not in done.output
+
+
+def test_check_refuses_a_default_that_no_request_may_hold() -> None:
+    done = check("model_list:\n- {model_name: m, litellm_params: {model: mock/echo, temperature: 9}}\n")
+    assert done.exit_code == 1
+    assert "a.yaml:2:1" in done.stderr
+    assert "temperature" in done.stderr
+
+
 def test_check_of_a_missing_file_says_so() -> None:
     done = CliRunner().invoke(verbs, ["check", "absent.yaml"])
     assert done.exit_code == 1

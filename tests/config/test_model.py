@@ -23,8 +23,12 @@ def read_params(tmp_path: Path, params: str, **environ: str) -> LitellmParams:
     return read(tmp_path, params, **environ).models[0].params
 
 
-def warnings(tmp_path: Path, params: str) -> list[str]:
-    return [f"{notice.what} ({notice.fix})" for notice in read(tmp_path, params).notices]
+def warnings(tmp_path: Path, params: str, **environ: str) -> list[str]:
+    return [f"{notice.what} ({notice.fix})" for notice in read(tmp_path, params, **environ).notices]
+
+
+def reveal(params: LitellmParams) -> dict[str, str]:
+    return {name: value.reveal() for name, value in params.extra_headers.items()}
 
 
 def test_base_url_is_api_base(tmp_path: Path) -> None:
@@ -34,6 +38,34 @@ def test_base_url_is_api_base(tmp_path: Path) -> None:
         "no effect beside api_base"
         in warnings(tmp_path, "model: mock/m, base_url: 'http://a', api_base: 'http://b'")[0]
     )
+
+
+def test_headers_are_extra_headers_and_never_parameters(tmp_path: Path) -> None:
+    params = read_params(tmp_path, "model: mock/m, headers: {x-team: blue, x-key: '${K}'}", K="sk-canary")
+    assert (reveal(params), params.defaults) == ({"x-team": "blue", "x-key": "sk-canary"}, {})
+    both = read_params(tmp_path, "model: mock/m, headers: {a: '1', b: '1'}, extra_headers: {b: '2'}")
+    assert reveal(both) == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ("model: mock/m, headers: x", r":1:\d+: litellm_params\.headers must be a mapping"),
+        ("model: mock/m, headers: {host: h}", r"extra_headers\.host cannot be set as a header"),
+        ("model: mock/m, headers: {x: 'é'}, extra_headers: {y: z}", "must be"),
+        ("model: mock/m, headers: {x: y}, extra_headers: z", "must be a mapping"),
+    ],
+)
+def test_headers_that_cannot_be_sent_are_refused(tmp_path: Path, params: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        read(tmp_path, params)
+
+
+@pytest.mark.parametrize("key", ["default_headers", "default_query", "extra_query"])
+def test_headers_and_queries_of_clients_are_no_parameters(tmp_path: Path, key: str) -> None:
+    config = read(tmp_path, f"model: mock/m, {key}: {{a: sk-canary}}")
+    assert config.models[0].params.defaults == {}
+    assert [notice.what for notice in config.notices] == [f"litellm_params.{key} has no effect yet"]
 
 
 def test_numbers_may_be_given_as_text(tmp_path: Path) -> None:
@@ -87,7 +119,10 @@ def test_api_key_is_the_entrys_then_the_providers_variable(tmp_path: Path) -> No
         ("model: openai/m", "model m has no api_key, and OPENAI_API_KEY is not set (write api_key: os.environ/OPE"),
         ("model: opnai/m", "model m: provider opnai is not supported, requests to it are answered with 400 (did you"),
         ("model: llama3", "model m: provider (none) is not supported, requests to it are answered with 400 (supp"),
-        ("model: openai/m, api_key: ''", "litellm_params.api_key is empty (remove the line, or give the key)"),
+        (
+            "model: openai/m, api_key: ''",
+            "litellm_params.api_key is empty (no key is sent: write api_key: none if that",
+        ),
     ],
 )
 def test_model_that_cannot_work_is_warned_of(tmp_path: Path, params: str, expected: str) -> None:
@@ -179,3 +214,68 @@ def test_missing_key_is_told_with_its_variables_but_where_none_is_needed(tmp_pat
         "model: groq/m, api_base: 'http://a'",
     ):
         assert warnings(tmp_path, params) == []
+
+
+@pytest.mark.parametrize("value", ["none", "None", "''", "'${EMPTY:-}'"])
+def test_no_key_in_words_is_not_the_usual_one(tmp_path: Path, value: str) -> None:
+    text = f"model: openai/m, api_base: 'http://gpu:8000', api_key: {value}"
+    params = read_params(tmp_path, text, OPENAI_API_KEY="sk-usual")
+    assert params.api_key is not None
+    assert params.api_key.reveal() == ""
+    assert not any("OPENAI_API_KEY" in warning for warning in warnings(tmp_path, text, OPENAI_API_KEY="sk-usual"))
+
+
+def test_usual_key_for_another_host_is_warned_of(tmp_path: Path) -> None:
+    assert warnings(tmp_path, "model: openai/m, api_base: 'http://gpu:8000/v1'", OPENAI_API_KEY="sk-usual") == [
+        "model m has no api_key, so that of OPENAI_API_KEY is sent to gpu (write api_key: none to send none, "
+        "or api_key: os.environ/OPENAI_API_KEY if that is meant)"
+    ]
+    second = warnings(tmp_path, "model: perplexity/m, base_url: 'http://h'", PERPLEXITY_API_KEY="sk-usual")
+    assert "that of PERPLEXITY_API_KEY is sent to h" in second[0]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        "model: openai/m",
+        "model: openai/m, api_base: 'https://API.openai.com'",
+        "model: openai/m, api_base: 'http://gpu', api_key: os.environ/OPENAI_API_KEY",
+        "model: openai/m, api_base: 'http://gpu', mock_response: hi",
+        "model: azure/m, api_base: 'https://mine.openai.azure.com'",
+        "model: groq/m, api_base: 'http://gpu'",
+    ],
+)
+def test_key_that_goes_where_it_belongs_is_not_warned_of(tmp_path: Path, params: str) -> None:
+    assert warnings(tmp_path, params, OPENAI_API_KEY="sk-usual", AZURE_API_KEY="sk-azure") == []
+
+
+# Repeated names.
+
+
+def read_alike(tmp_path: Path, *models: str) -> Config:
+    file = tmp_path / "c.yaml"
+    entries = "".join(f"- {{model_name: m, litellm_params: {{{model}}}}}\n" for model in models)
+    file.write_text(f"model_list:\n{entries}")
+    return load(file, {}, known_providers=PROVIDERS)
+
+
+@pytest.mark.parametrize(
+    ("models", "chosen", "fix"),
+    [
+        (("mock/a", "mock/b"), "mock/a", "only the first, on line 2, serves: balancing has no effect yet"),
+        (("acme/a", "mock/b", "mock/c"), "mock/b", "only the supported one, on line 3, serves: balancing has no"),
+        (("acme/a", "acme/b"), "acme/a", "only the first, on line 2, serves: balancing has no effect yet"),
+    ],
+)
+def test_first_supported_entry_of_a_name_serves(tmp_path: Path, models: tuple[str, ...], chosen: str, fix: str) -> None:
+    config = read_alike(tmp_path, *(f"model: {model}" for model in models))
+    assert [entry.params.model for entry in config.models] == [chosen]
+    notice = next(notice for notice in config.notices if "stands" in notice.what)
+    assert (notice.what, notice.line) == (f"model_name m stands {len(models)} times", 3)
+    assert notice.fix.startswith(fix)
+
+
+def test_mocked_entry_of_an_unknown_provider_serves(tmp_path: Path) -> None:
+    config = read_alike(tmp_path, "model: acme/a, mock_response: hi", "model: mock/b")
+    assert config.models[0].params.model == "acme/a"
+    assert not any("not supported" in notice.what for notice in config.notices)

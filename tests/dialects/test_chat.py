@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from feathergate.capability import UNLIMITED
 from feathergate.dialects.chat import CHAT
+from feathergate.dialects.chat.answer import peek_whole
+from feathergate.dialects.chat.mending import mend_answer
 from feathergate.dialects.contract import Context, Target
 from feathergate.errors import UpstreamError
 from feathergate.events import Event, Finished, Reasoning, Started, Text, ToolArgs, ToolStarted, Usage
@@ -68,8 +71,15 @@ def test_stream_without_done_ends_well_when_every_choice_has_finished() -> None:
     assert stream(delta(content="x"), delta("stop"))[-1] == Finished("stop")
 
 
-@pytest.mark.parametrize("chunks", [[], [delta(content="x")], [delta("stop"), delta(index=1, content="x")]])
-def test_stream_that_ends_early_is_truncated(chunks: list[dict[str, Any]]) -> None:
+def test_white_space_around_done_is_none_of_it() -> None:
+    assert stream(delta("stop"), b" [DONE]\r")[-1] == Finished("stop")
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [[], [b"[DONE]"], [{"choices": []}, b"[DONE]"], [delta(content="x")], [delta("stop"), delta(index=1, content="x")]],
+)
+def test_stream_that_ends_early_is_truncated(chunks: list[dict[str, Any] | bytes]) -> None:
     with pytest.raises(UpstreamError) as caught:
         stream(*chunks)
     assert caught.value.kind == "truncated"
@@ -139,6 +149,66 @@ def test_error_without_a_message_says_its_status(body: bytes) -> None:
 def test_key_in_a_providers_message_is_masked() -> None:
     error = failure(401, b'{"error":{"message":"Incorrect API key provided: sk-proj-abcdef0123456789abcdef."}}')
     assert "abcdef0123456789" not in error.message
+
+
+@pytest.mark.parametrize("member", ["message", "param", "code"])
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+def test_key_in_any_member_of_an_error_is_masked(member: str, status: int) -> None:
+    error = failure(status, json.dumps({"error": {member: "gsk_abcdef0123456789"}}).encode())
+    assert "abcdef" not in f"{error.message} {error.param} {error.code}"
+
+
+def test_call_that_is_signed_keeps_its_signature_beside_what_we_do_not_know() -> None:
+    extra = {"google": {"thought_signature": "s", "x": [1]}, "other": 5}
+    events = stream(delta(tool_calls=[{"id": "a", "function": {"name": "f"}, "extra_content": extra}]), delta("stop"))
+    assert events[1] == ToolStarted(0, "a", "f", signature="s")
+
+
+def test_peek_tells_what_to_mend_and_what_it_cost() -> None:
+    usage = b'"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}'
+    peek = peek_whole(b'{"choices":[{"message":{"content":[{}]},"finish_reason":"stop","logprobs":7}],' + usage + b"}")
+    assert (peek.odd, peek.usage and peek.usage.total_tokens) == (False, 3)
+    assert peek_whole(b'{"choices":[{"message":{"tool_calls":[]}}]}') == (True, None)
+    assert peek_whole(b'{"choices":[{"finish_reason":"safety"}]}').odd
+
+
+def test_peek_opens_no_more_than_it_tells() -> None:
+    token = b'{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[]},'
+    body = b'{"choices":[{"logprobs":{"content":[' + token * 100_000 + b"null]}}]}"
+    tracemalloc.start()
+    peek_whole(body)
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b'{"choices":null}', b"{}", b"\xff", b'{"choices":5}', b'{"error":{"message":"m"}}']
+)
+def test_peek_refuses_what_is_no_answer(body: bytes) -> None:
+    with pytest.raises(UpstreamError):
+        peek_whole(body)
+
+
+# --- mending ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "mended"),
+    [
+        (b'{"finish_reason":"eos"}', b'{"finish_reason":"stop"}'),
+        (b'{"finish_reason":"safety","x":1e400}', b'{"finish_reason":"content_filter","x":1e400}'),
+        (b'{"message":{"tool_calls":[ ],"content":"\\u00e9"}}', b'{"message":{"content":"\\u00e9"}}'),
+        (b'{"delta":{"a":[1, 2],"tool_calls":[]}}', b'{"delta":{"a":[1, 2]}}'),
+    ],
+)
+def test_mending_changes_the_slip_alone(given: bytes, mended: bytes) -> None:
+    around = b'{"id":"x","choices":[{ "finish_reason":"stop" },%b],"usage":{"tool_calls":[],"finish_reason":"eos"}}'
+    assert mend_answer(around % given) == around % mended
+
+
+@pytest.mark.parametrize("data", [b"5", b"{}", b'{"choices":7}', b'{"choices":[{"delta":[],"finish_reason":5}]}', b"{"])
+def test_mending_leaves_alone_what_it_does_not_know(data: bytes) -> None:
+    assert mend_answer(data) == data
 
 
 def test_usage_that_makes_no_sense_is_no_usage() -> None:

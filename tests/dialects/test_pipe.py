@@ -88,6 +88,21 @@ def test_done_is_said_exactly_once(tail: bytes) -> None:
     assert run(ROLE + TEXT + STOP + tail)[0] == ROLE + TEXT + STOP + DONE
 
 
+def test_data_of_several_lines_becomes_one() -> None:
+    out, pipe = run(b'data: {"choices":\ndata: []}\n\n' + TEXT + STOP + DONE)
+    assert out.startswith(b'data: {"choices": []}\n\n')
+    assert pipe.error is None
+
+
+def test_done_with_nothing_before_it_is_truncated() -> None:
+    out, pipe = run(DONE)
+    assert (out, pipe.error and pipe.error.kind) == (b"", "truncated")
+
+
+def test_done_may_have_spaces_around_it() -> None:
+    assert run(TEXT + STOP + b"data: [DONE] \n\n")[0] == TEXT + STOP + DONE
+
+
 def test_usage_is_read_on_the_way() -> None:
     usage = b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}\n\n'
     _, pipe = run(ROLE + TEXT + STOP + usage + DONE)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 from typing import Any
 
 import msgspec
 
 from feathergate.capability import find_capability
-from feathergate.dialects.contract import Dialect, Target
+from feathergate.dialects.contract import Context, Dialect, Target
 from feathergate.dialects.gemini import GEMINI
 from feathergate.dialects.messages import MESSAGES
-from feathergate.dialects.thought import Thought, ThoughtMemory, ThoughtRecorder, restore_thoughts
+from feathergate.dialects.thought import ENTRY_BYTES, Thought, ThoughtMemory, ThoughtRecorder, restore_thoughts
 from feathergate.events import Extra, Reasoning, RedactedReasoning, Signature, Text, ToolStarted
 from feathergate.wire.chat import FunctionCall, Message, ToolCall
 from feathergate.wire.codec import decode_chat
@@ -86,6 +88,65 @@ def test_gemini_gets_its_signature_back_on_the_call() -> None:
     assert body["contents"][1]["parts"][0]["thoughtSignature"] == "c2ln"
     forgotten = build(GEMINI, "gemini-3-flash-preview", ThoughtMemory())
     assert forgotten["contents"][1]["parts"][0]["thoughtSignature"] == "skip_thought_signature_validator"
+
+
+def test_memory_counts_what_an_entry_costs_besides_its_text() -> None:
+    memory = ThoughtMemory(limit_bytes=10 * ENTRY_BYTES)
+    for number in range(100):
+        memory.keep(f"call{number}", Thought("x"))
+    assert len(memory) < 10
+
+
+def test_memory_takes_no_more_than_it_counts() -> None:
+    memory = ThoughtMemory(limit_bytes=1 << 20)
+    tracemalloc.start()
+    for number in range(5000):
+        memory.keep(f"call{number}", Thought("s" * 50, tuple(dict(BLOCK) for _ in range(9)), {"a": [{"b": 1}] * 9}))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(memory) > 500
+    assert held < 1.5 * (1 << 20)
+
+
+def test_thought_kept_twice_counts_once() -> None:
+    memory = ThoughtMemory(limit_bytes=3 * ENTRY_BYTES)
+    for _ in range(100):
+        memory.keep("call0", Thought("a"))
+        memory.keep("call1", Thought("b"))
+    assert (memory.recall("call0"), memory.recall("call1")) == (Thought("a"), Thought("b"))
+
+
+def test_thinking_in_many_pieces_is_joined_in_linear_time() -> None:
+    memory = ThoughtMemory()
+    recorder = ThoughtRecorder(memory)
+    piece = "x" * 20
+    began = time.process_time()
+    recorder.listen([*(Reasoning(piece, 0, 0) for _ in range(200_000)), Signature("s", 0), ToolStarted(0, "c1", "f")])
+    recorder.keep()
+    assert time.process_time() - began < 2
+    thought = memory.recall("c1")
+    assert thought is not None
+    assert len(thought.blocks[0]["thinking"]) == 200_000 * len(piece)
+
+
+def test_thinking_within_a_redacted_block_harms_nothing() -> None:
+    memory = ThoughtMemory()
+    recorder = ThoughtRecorder(memory)
+    recorder.listen([RedactedReasoning("blob", 0), Reasoning("x", 0, 0), ToolStarted(0, "c1", "f")])
+    recorder.keep()
+    assert memory.recall("c1") == Thought(None, ({"type": "redacted_thinking", "data": "blob"},))
+
+
+def test_calls_of_two_conversations_without_ids_are_told_apart() -> None:
+    part = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "s"}
+    body = json.dumps({"candidates": [{"content": {"parts": [part]}, "finishReason": "STOP"}]}).encode()
+
+    def read_id(exchange: str) -> str:
+        events = GEMINI.parse_answer(body, Context(model="m", fallback_id=exchange))
+        return next(event.id for event in events if isinstance(event, ToolStarted))
+
+    assert read_id("one") != read_id("two")
+    assert read_id("one") == read_id("one")
 
 
 def test_memory_is_bounded_and_forgets_the_longest_unused() -> None:

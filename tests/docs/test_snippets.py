@@ -125,7 +125,7 @@ def read_commands(snippet: Snippet) -> list[str]:
 
 def run_command(command: str, address: str, folder: Path) -> str:
     """What it prints. `make` and `feathergate serve` are only read, since they would not end."""
-    words = shlex.split(command, comments=True)
+    words = shlex.split(command.removeprefix(".venv/bin/"), comments=True)
     if words[0] == "make":
         assert words[1] in _TARGET.findall((ROOT / "Makefile").read_text())
         return ""

@@ -134,7 +134,7 @@ def test_034_stop_beside_calls_passes() -> None:
     ("given", "left"),
     [
         (b'{"role":"assistant","content":"a","tool_calls":[]}', b'{"role":"assistant","content":"a"}'),
-        (b'{"tool_calls": [ ] , "content":"a"}', b'{ "content":"a"}'),
+        (b'{"tool_calls": [ ] , "content":"a"}', b'{"content":"a"}'),
         (b'{"content":"\\"tool_calls\\":[]","tool_calls":[]}', b'{"content":"\\"tool_calls\\":[]"}'),
         (b'{"content":"a", "tool_calls":[{"id":"c"}]}', b'{"content":"a", "tool_calls":[{"id":"c"}]}'),
     ],

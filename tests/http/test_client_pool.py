@@ -9,6 +9,7 @@ import pytest
 from tests.scripted_upstream import FIN, REQUEST, RST, Step, build_answer
 from tests.upstream_call import HEAD, PATIENT, RememberingSink, ask, get_error, serve
 
+from feathergate.http import client
 from feathergate.http.contract import Headers, HttpError
 from feathergate.http.limits import ClientLimits
 
@@ -97,6 +98,14 @@ async def test_stale_connection_is_retried_once_on_a_fresh_one(end: Step) -> Non
         sink = await ask(pool, body=b"again").finished()
     assert (sink.body, pool.stale_retries) == (b"hello", 1)
     assert [request[-5:] for request in upstream.requests[1:]] == [b"again", b"again"]
+
+
+async def test_upstream_that_worked_on_a_request_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_STALE_S", 0.05)
+    async with serve([REQUEST, OK, REQUEST, 0.1, FIN]) as (upstream, pool):
+        await ask(pool).finished()
+        sink = await ask(pool).finished()
+    assert (get_error(sink), len(upstream.requests)) == (("reset", True), 2)
 
 
 async def test_stale_connection_is_not_retried_twice() -> None:

@@ -264,6 +264,12 @@ def test_ca_file_without_certificate_is_an_error(tmp_path: Path) -> None:
         build_ssl_context(str(empty))
 
 
+def test_ca_file_is_trusted_besides_the_systems(tmp_path: Path) -> None:
+    own = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(own))
+    assert len(build_ssl_context(str(own)).get_ca_certs()) == len(build_ssl_context().get_ca_certs()) + 1
+
+
 def test_context_verifies_by_default() -> None:
     context = build_ssl_context()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 import sys
 import threading
@@ -16,7 +17,7 @@ import pytest
 from feathergate.config.schema import Config, LitellmParams, ModelEntry, ServerSettings
 from feathergate.errors import ConfigError
 from feathergate.http.limits import ServerLimits
-from feathergate.server.process import build_server_limits, find_loop_factory, run_worker
+from feathergate.server.process import build_server_limits, find_loop_factory, raise_descriptor_limit, run_worker
 
 QUIET = ServerSettings(access_log=False)
 
@@ -71,3 +72,13 @@ def test_configuration_that_does_not_compile_closes_the_socket(sock: socket.sock
     with pytest.raises(ConfigError, match="ca_file"):
         run_worker(config, sock, lambda: None, stop_signals=())
     assert sock.fileno() == -1
+
+
+def test_worker_may_open_as_many_files_as_it_is_allowed() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    try:
+        assert raise_descriptor_limit() == hard
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -39,15 +39,17 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 class KnownProvider(Protocol):
-    """What a configuration must know of a provider: the usual variables, and what it cannot do without.
+    """What a configuration must know of a provider: the usual address and variables, and what it cannot do without.
 
-    An empty name of a variable means that there is none.
+    An empty address, or an empty name of a variable, means that there is none.
     """
 
     @property
     def key_variables(self) -> tuple[str, ...]: ...
     @property
     def key_optional(self) -> bool: ...
+    @property
+    def api_base(self) -> str: ...
     @property
     def base_variable(self) -> str: ...
     @property

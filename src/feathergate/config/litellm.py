@@ -68,7 +68,8 @@ SECTIONS = MappingProxyType(
                 merge_reasoning_content_in_choices configurable_clientside_auth_params stream_chunk_size
                 use_litellm_proxy use_chat_completions_api litellm_trace_id hf_model_name prompt_id
                 supports_system_message input_cost_per_token output_cost_per_token tiered_pricing
-                enable_json_schema_validation cancel_on_disconnect tier"""
+                enable_json_schema_validation cancel_on_disconnect tier default_headers default_query
+                extra_query"""
             ),
             refused=_refused(
                 {
@@ -209,7 +210,7 @@ REQUEST_PARAMETERS = MappingProxyType(
             _words("""audio cache_control function_call functions logit_bias messages metadata modalities prediction
             prompt_cache_key prompt_cache_retention reasoning reasoning_effort response_format
             safety_identifier safety_settings service_tier stop stream_options thinking tool_choice tools user
-            verbosity web_search_options extra_query keep_alive think provider transforms"""),
+            verbosity web_search_options keep_alive think provider transforms"""),
             object,
         ),
     }

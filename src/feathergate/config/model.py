@@ -1,7 +1,7 @@
 """`model_list`: each entry into a `ModelEntry`, and what an entry alone can tell of its model.
 
 Keys of `litellm_params` that are no setting are default parameters of the request, as LiteLLM has it. Of entries
-with the same `model_name` the first serves; the others are checked, said, and left out.
+with the same `model_name` the first whose provider is supported serves; the others are checked, said, and left out.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ from .document import Path
 from .environment import KnownProvider, read_key
 from .finding import label, nearest, shown
 from .schema import LitellmParams, ModelEntry, ModelInfo, Parameters
+from .secret import Secret
 from .section import MODEL_KEYS, Reader
 
 _REQUEST_TYPES = {float: "a number", int: "a whole number", bool: "true or false"}
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OUR_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
-_UNREAD = frozenset({"defaults", "base_url"})
+_ALIASES = frozenset({"base_url", "headers"})
+_UNREAD = _ALIASES | {"defaults"}
 _PARAM_KEYS = tuple(name for name in LitellmParams.__struct_fields__ if name != "defaults")
+# An `api_key` that says that none is to be sent, not even the one in the provider's usual variable.
+_NO_KEY = Secret("")
 # What model_info reads and LiteLLM does not know: a misspelling of it would be taken for a free key.
 _OUR_INFO_KEYS = ("translation", "capability")
 
@@ -45,23 +49,37 @@ def read_models(
             "write for example - model_name: NAME, or remove model_list to serve the models of the environment",
         )
         return ()
-    entries: dict[str, ModelEntry] = {}
-    repeats: dict[str, list[Path]] = {}
+    named: dict[str, list[tuple[Path, ModelEntry]]] = {}
     for index, item in enumerate(value):
         entry = _read_entry(reader, item, ("model_list", index), capability)
         if entry is None:
             continue
         if known_providers is not None:
             entry = _complete(reader, entry, ("model_list", index, "litellm_params"), known_providers)
-        if entries.setdefault(entry.model_name, entry) is not entry:
-            repeats.setdefault(entry.model_name, []).append(("model_list", index, "model_name"))
-    for name, paths in repeats.items():
+        named.setdefault(entry.model_name, []).append((("model_list", index, "model_name"), entry))
+    return tuple(_choose_entry(reader, alike, known_providers) for alike in named.values())
+
+
+def _choose_entry(
+    reader: Reader, alike: list[tuple[Path, ModelEntry]], known_providers: Mapping[str, KnownProvider] | None
+) -> ModelEntry:
+    """Of entries of one name the one that serves; a word where there are several."""
+    _, first = alike[0]
+    chosen = next((entry for _, entry in alike if _is_served(entry, known_providers)), first)
+    if len(alike) > 1:
+        which = f"the first, on line {first.line}," if chosen is first else f"the supported one, on line {chosen.line},"
         reader.findings.warn(
-            paths[0],
-            f"model_name {shown(name)} stands {len(paths) + 1} times",
-            f"only the first, on line {entries[name].line}, serves: balancing has no effect yet",
+            alike[1][0],
+            f"model_name {shown(first.model_name)} stands {len(alike)} times",
+            f"only {which} serves: balancing has no effect yet",
         )
-    return tuple(entries.values())
+    return chosen
+
+
+def _is_served(entry: ModelEntry, known_providers: Mapping[str, KnownProvider] | None) -> bool:
+    if known_providers is None or entry.params.mock_response is not None:
+        return True
+    return litellm.split_model(entry.params.model)[0] in known_providers
 
 
 def _read_entry(reader: Reader, item: Any, path: Path, capability: type[msgspec.Struct]) -> ModelEntry | None:
@@ -116,14 +134,16 @@ def _read_params(reader: Reader, value: Any, path: Path, remove: str) -> Litellm
     if value is UNSET or value is None:
         findings.refuse(path, f"{label(path[:2])} has no litellm_params", "write litellm_params with a model")
         return None
-    mapping = _use_alias(reader, reader.read_mapping(value, path), path)
+    mapping = _use_base_url(reader, reader.read_mapping(value, path), path)
+    mapping = _use_headers(reader, mapping, path)
     if "model" not in mapping and isinstance(value, dict):
         findings.refuse(path, "litellm_params has no model", "write for example model: openai/gpt-5-mini")
     fields = reader.read_fields(
         LitellmParams, {key: mapping[key] for key in mapping if key not in _UNREAD}, path, remove
     )
     fields["defaults"] = _read_defaults(reader, mapping, path, remove)
-    _check_api_key(reader, fields, path)
+    if mapping.get("api_key") is not None:
+        fields["api_key"] = _judge_api_key(reader, fields.get("api_key", _NO_KEY), path)
     _check_address(reader, fields, path)
     _check_headers(reader, fields, path)
     if "model" not in fields:
@@ -131,7 +151,7 @@ def _read_params(reader: Reader, value: Any, path: Path, remove: str) -> Litellm
     return LitellmParams(**fields)
 
 
-def _use_alias(reader: Reader, mapping: dict[str, Any], path: Path) -> dict[str, Any]:
+def _use_base_url(reader: Reader, mapping: dict[str, Any], path: Path) -> dict[str, Any]:
     """LiteLLM also takes `base_url` for `api_base`, which wins."""
     if mapping.get("base_url") is None:
         return mapping
@@ -144,12 +164,28 @@ def _use_alias(reader: Reader, mapping: dict[str, Any], path: Path) -> dict[str,
     return {**mapping, "api_base": mapping["base_url"]}
 
 
+def _use_headers(reader: Reader, mapping: dict[str, Any], path: Path) -> dict[str, Any]:
+    """LiteLLM also takes `headers` for `extra_headers`; both add up, and of two alike `extra_headers` wins."""
+    headers, extra = mapping.get("headers"), mapping.get("extra_headers")
+    if headers is None:
+        return mapping
+    headers = reader.read_mapping(headers, (*path, "headers"))
+    if extra is None:
+        reader.findings.alias((*path, "extra_headers"), (*path, "headers"))
+        extra = {}
+    if not isinstance(extra, dict):
+        return mapping
+    for name in headers.keys() - extra.keys():
+        reader.findings.alias((*path, "extra_headers", name), (*path, "headers", name))
+    return {**mapping, "extra_headers": {**headers, **extra}}
+
+
 def _read_defaults(reader: Reader, mapping: dict[str, Any], path: Path, remove: str) -> Parameters:
     """Every key that is no setting, as a default parameter of the request."""
     defaults = Parameters()
     for key, raw in mapping.items():
         here = (*path, key)
-        if key in _PARAM_KEYS or key == "base_url":
+        if key in _PARAM_KEYS or key in _ALIASES:
             continue
         if litellm.is_later_param(key) or key in litellm.SECTIONS["litellm_params"].refused:
             _judge_later(reader, here, raw)
@@ -212,15 +248,16 @@ def _convert_default(reader: Reader, key: str, value: Any, path: Path) -> Any:
     return converted
 
 
-def _check_api_key(reader: Reader, fields: dict[str, Any], path: Path) -> None:
-    """LiteLLM's references to secret managers would be sent as keys."""
-    key = fields.get("api_key")
-    if key is not None and key.reveal().startswith("oidc/"):
+def _judge_api_key(reader: Reader, key: Secret, path: Path) -> Secret:
+    """The key, which `none` and nothing in quotes say is not to be sent. LiteLLM's references to secret managers
+    would be sent as keys."""
+    if key.reveal().startswith("oidc/"):
         reader.findings.refuse(
             (*path, "api_key"),
             f"{label((*path, 'api_key'))}: oidc/… is not supported",
             "put the key into the environment and write os.environ/NAME",
         )
+    return _NO_KEY if key.reveal().lower() == "none" else key
 
 
 def _check_address(reader: Reader, fields: dict[str, Any], path: Path) -> None:
@@ -255,7 +292,7 @@ def _complete(
             (*path, "model"), "auto_router/… is not supported", "name the models, and remove this one"
         )
         return entry
-    if entry.params.model == "*":
+    if entry.params.model == "*" or entry.params.mock_response is not None:
         return entry
     provider = known_providers.get(name)
     if provider is None:
@@ -267,9 +304,11 @@ def _complete(
             f"did you mean {near}?" if near else f"supported are {', '.join(sorted(known_providers))}",
         )
         return entry
-    entry = msgspec.structs.replace(entry, params=_use_variables(reader, entry.params, path, provider))
-    _judge_params(reader, entry, path, provider)
-    return entry
+    completed = msgspec.structs.replace(entry, params=_use_variables(reader, entry.params, path, provider))
+    _judge_params(reader, completed, path, provider)
+    if entry.params.api_key is None and completed.params.api_key is not None:
+        _judge_recipient(reader, entry, path, provider)
+    return completed
 
 
 def _use_variables(reader: Reader, params: LitellmParams, path: Path, provider: KnownProvider) -> LitellmParams:
@@ -279,7 +318,7 @@ def _use_variables(reader: Reader, params: LitellmParams, path: Path, provider: 
         reader.findings.refuse((*path, "model"), what, "write for example https://host:8000/v1")
     return msgspec.structs.replace(
         params,
-        api_key=params.api_key or read_key(reader.environ, *provider.key_variables),
+        api_key=read_key(reader.environ, *provider.key_variables) if params.api_key is None else params.api_key,
         api_base=base,
         api_version=params.api_version or reader.environ.get(provider.version_variable, "").strip() or None,
     )
@@ -288,20 +327,36 @@ def _use_variables(reader: Reader, params: LitellmParams, path: Path, provider: 
 def _judge_params(reader: Reader, entry: ModelEntry, path: Path, provider: KnownProvider) -> None:
     """What is missing for the provider to be asked."""
     params, subject = entry.params, f"model {shown(entry.model_name)}"
-    if params.mock_response is not None:
-        return
     if provider.needs_base and params.api_base is None:
         unset = f", and {provider.base_variable} is not set" if provider.base_variable else ""
         fix = "write for example api_base: https://host:8000/v1"
         reader.findings.refuse((*path, "model"), f"{subject} has no api_base{unset}", fix)
     elsewhere = params.api_base is not None and not provider.needs_base
-    if provider.key_optional or params.api_key or params.extra_headers or elsewhere:
+    if provider.key_optional or params.api_key is not None or params.extra_headers or elsewhere:
         return
     reader.findings.warn(
         (*path, "model"),
         f"{subject} has no api_key, and {' or '.join(provider.key_variables)} is not set",
         f"write api_key: os.environ/{provider.key_variables[0]}",
     )
+
+
+def _judge_recipient(reader: Reader, entry: ModelEntry, path: Path, provider: KnownProvider) -> None:
+    """The key of the provider's usual variable goes, as LiteLLM has it, to whatever host `api_base` names."""
+    host, usual = _find_host(entry.params.api_base), _find_host(provider.api_base)
+    if host in (None, usual) or usual is None:
+        return
+    variable = next(name for name in provider.key_variables if reader.environ.get(name, "").strip())
+    reader.findings.warn(
+        (*path, "api_base"),
+        f"model {shown(entry.model_name)} has no api_key, so that of {variable} is sent to {shown(host)}",
+        f"write api_key: none to send none, or api_key: os.environ/{variable} if that is meant",
+    )
+
+
+def _find_host(address: str | None) -> str | None:
+    """The host that an http or https address names; None where there is none to tell."""
+    return urlsplit(address).hostname if address and is_http_address(address) else None
 
 
 def is_http_address(text: str) -> bool:

@@ -60,7 +60,9 @@ class LitellmParams(msgspec.Struct, frozen=True, kw_only=True):
         Secret | None,
         Meta(
             description="The provider's key, best as `os.environ/NAME`. Without one, the provider's usual "
-            "variable (`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, …: see [providers.md](providers.md))."
+            "variable (`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, …: see [providers.md](providers.md)), which is sent to "
+            'whatever host `api_base` names, with a warning if that is not the provider\'s usual one. `none` (or `""`) '
+            "sends no key."
         ),
     ] = None
     api_base: Annotated[
@@ -89,7 +91,9 @@ class LitellmParams(msgspec.Struct, frozen=True, kw_only=True):
     mock_response: Annotated[str | None, Meta(description="Answer with this text instead of asking the provider.")] = (
         None
     )
-    extra_headers: Annotated[dict[str, Secret], Meta(description="Headers added to each request to the provider.")] = {}
+    extra_headers: Annotated[
+        dict[str, Secret], Meta(description="Headers added to each request to the provider. `headers` means the same.")
+    ] = {}
     extra_body: Annotated[
         Parameters, Meta(description="Members added to the body of each request to the provider.")
     ] = msgspec.field(default_factory=Parameters)

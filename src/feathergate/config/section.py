@@ -108,6 +108,9 @@ def decode_custom(kind: type, value: Any) -> Any:
     raise ValueError("not convertible")
 
 
+_EMPTY_KEY_FIXES = {"api_key": "no key is sent: write api_key: none if that is meant, or give the key"}
+
+
 class Reader:
     """What one reading of a file shares: the variables, what is found, and which values came from variables."""
 
@@ -187,7 +190,8 @@ class Reader:
 
     def _judge_empty_key(self, path: Path) -> UnsetType:
         judge = self.findings.refuse if path[-1] == "master_key" else self.findings.warn
-        judge(path, f"{label(path)} is empty", "remove the line, or give the key")
+        fix = _EMPTY_KEY_FIXES.get(str(path[-1]), "remove the line, or give the key")
+        judge(path, f"{label(path)} is empty", fix)
         return UNSET
 
     def _judge_literal_key(self, text: str, path: Path) -> None:

@@ -52,7 +52,8 @@ class Context(msgspec.Struct, frozen=True):
 
     `tool_names` maps a name as the provider knows it to the client's, where the two differ; `custom_tools` are
     the client's names of custom tools, whose input is text; `legacy_functions` = the client sent `functions`;
-    `json_tool` names the tool that stands in for structured output, where a model has none.
+    `json_tool` names the tool that stands in for structured output, where a model has none; `fallback_id` is the
+    exchange's own id, which tells its answer from others where the provider gives no id.
     """
 
     model: str
@@ -60,6 +61,7 @@ class Context(msgspec.Struct, frozen=True):
     custom_tools: frozenset[str] = frozenset()
     legacy_functions: bool = False
     json_tool: str | None = None
+    fallback_id: str = ""
 
 
 class Built(msgspec.Struct, frozen=True):

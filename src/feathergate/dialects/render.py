@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from feathergate.errors import FeatherGateError
+from feathergate.dialects.thinking import ThinkingBlocks
+from feathergate.errors import FeatherGateError, UpstreamError
 from feathergate.events import (
     Annotations,
     Audio,
@@ -46,6 +47,10 @@ def render_error(error: FeatherGateError) -> bytes:
 def render_error_event(error: FeatherGateError) -> bytes:
     """The error as the last event of a stream that has begun; no `[DONE]` follows it."""
     return sse.encode_event(render_error(error))
+
+
+def _build_too_deep() -> UpstreamError:
+    return UpstreamError("The provider's answer is nested too deeply.", kind="protocol")
 
 
 # --- parts of a message ------------------------------------------------------------------------------------------
@@ -125,8 +130,11 @@ class ChunkRenderer:
         self._custom: set[tuple[int, int]] = set()
 
     def render(self, event: Event) -> bytes:
-        """The chunk that says `event`; empty where the client is told nothing."""
-        return self._RENDERERS[type(event)](self, event)
+        """The chunk that says `event`; empty where the client is told nothing. Raises `UpstreamError`."""
+        try:
+            return self._RENDERERS[type(event)](self, event)
+        except RecursionError as error:
+            raise _build_too_deep() from error
 
     def close(self) -> bytes:
         return sse.DONE
@@ -202,7 +210,7 @@ class _Choice:
         self.content: list[str] = []
         self.refusal: list[str] = []
         self.reasoning: list[str] = []
-        self.thinking: dict[int, dict[str, str]] = {}
+        self.thinking = ThinkingBlocks()
         self.calls: list[tuple[ToolStarted, list[str]]] = []
         self.members: dict[str, Any] = {}
         self.images: list[dict[str, Any]] = []
@@ -217,14 +225,9 @@ class _Choice:
                 self.refusal.append(event.text)
             case Reasoning():
                 self.reasoning.append(event.text)
-                if event.block is not None:
-                    block = self.thinking.setdefault(event.block, {"type": "thinking", "thinking": ""})
-                    block["thinking"] += event.text
-            case Signature():
-                block = self.thinking.setdefault(event.block, {"type": "thinking", "thinking": ""})
-                block["signature"] = event.signature
-            case RedactedReasoning():
-                self.thinking[event.block] = {"type": "redacted_thinking", "data": event.data}
+                self.thinking.add(event)
+            case Signature() | RedactedReasoning():
+                self.thinking.add(event)
             case ToolStarted():
                 self.calls.append((event, []))
             case ToolArgs():
@@ -252,8 +255,8 @@ class _Choice:
         }
         if self.reasoning:
             message["reasoning_content"] = "".join(self.reasoning)
-        if self.thinking:
-            message["thinking_blocks"] = [block for _, block in sorted(self.thinking.items())]
+        if blocks := self.thinking.build():
+            message["thinking_blocks"] = blocks
         calls = [_call(started, "".join(text)) for started, text in self.calls]
         if calls and legacy_functions:
             message["function_call"] = calls[0].get("function")
@@ -285,7 +288,14 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 
 def render_answer(events: Iterable[Event], fallback_id: str, created: int, *, legacy_functions: bool = False) -> bytes:
-    """The `chat.completion` object that the events make."""
+    """The `chat.completion` object that the events make; raises `UpstreamError` where they cannot be written."""
+    try:
+        return encode(_fold(events, fallback_id, created, legacy_functions))
+    except RecursionError as error:
+        raise _build_too_deep() from error
+
+
+def _fold(events: Iterable[Event], fallback_id: str, created: int, legacy_functions: bool) -> dict[str, Any]:
     started = Started("", "")
     choices: dict[int, _Choice] = {}
     usage: Usage | None = None
@@ -303,4 +313,4 @@ def render_answer(events: Iterable[Event], fallback_id: str, created: int, *, le
         answer["usage"] = usage.usage
         if usage.service_tier is not None:
             answer["service_tier"] = usage.service_tier
-    return encode(answer)
+    return answer

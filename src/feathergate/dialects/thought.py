@@ -4,7 +4,8 @@ Thinking blocks, thought signatures and the content of provider-run tools must c
 but clients drop the members that OpenAI does not know. So they are remembered when an answer with tool calls goes
 out, and restored to a history in which such a call stands without them; what the client sends itself wins. The
 memory is bounded, the oldest goes first, and it is one process's: when it has forgotten, the dialects' documented
-fallbacks remain. Pure: no clock. Source: reference/wire/anthropic.md "Thinking round trip", gemini.md section 3.
+fallbacks remain. Thoughts are kept encoded, so that their size is known. Pure: no clock. Source:
+reference/wire/anthropic.md "Thinking round trip", gemini.md section 3.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+from feathergate.dialects.thinking import ThinkingBlocks
 from feathergate.events import Event, Extra, Reasoning, RedactedReasoning, Signature, ToolStarted
 from feathergate.wire.chat import Message, ToolCall
 
 LIMIT_BYTES = 16 * 1024 * 1024
+ENTRY_BYTES = 300
+"""What an entry costs besides its text: two objects' heads and a place in the ordered table."""
 
 
 class Thought(msgspec.Struct, frozen=True):
@@ -28,6 +32,9 @@ class Thought(msgspec.Struct, frozen=True):
     signature: str | None = None
     blocks: tuple[dict[str, Any], ...] = ()
     extra: dict[str, Any] | None = None
+
+
+_decode_thought = msgspec.json.Decoder(Thought).decode
 
 
 class Remembered(Protocol):
@@ -40,7 +47,7 @@ class ThoughtMemory:
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
         self._bytes = 0
-        self._thoughts: OrderedDict[str, tuple[Thought, int]] = OrderedDict()
+        self._thoughts: OrderedDict[str, bytes] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._thoughts)
@@ -51,16 +58,27 @@ class ThoughtMemory:
             return None
         with suppress(KeyError):  # large requests are built in a thread: the loop may just have forgotten it
             self._thoughts.move_to_end(call_id)
-        return found[0]
+        try:
+            return _decode_thought(found)
+        except RecursionError:
+            return None
 
     def keep(self, call_id: str, thought: Thought) -> None:
-        _, before = self._thoughts.pop(call_id, (None, 0))
-        size = len(call_id) + len(msgspec.json.encode(thought))
-        self._thoughts[call_id] = (thought, size)
-        self._bytes += size - before
+        try:
+            encoded = msgspec.json.encode(thought)
+        except RecursionError:
+            return  # deeper than we can write: the fallbacks remain
+        before = self._thoughts.pop(call_id, None)
+        if before is not None:
+            self._bytes -= _measure(call_id, before)
+        self._thoughts[call_id] = encoded
+        self._bytes += _measure(call_id, encoded)
         while self._bytes > self._limit_bytes:
-            _, (_, oldest) = self._thoughts.popitem(last=False)
-            self._bytes -= oldest
+            self._bytes -= _measure(*self._thoughts.popitem(last=False))
+
+
+def _measure(call_id: str, encoded: bytes) -> int:
+    return ENTRY_BYTES + len(call_id) + len(encoded)
 
 
 class ThoughtRecorder:
@@ -69,7 +87,7 @@ class ThoughtRecorder:
     def __init__(self, memory: ThoughtMemory) -> None:
         self._memory = memory
         self._calls: list[ToolStarted] = []
-        self._blocks: dict[tuple[int, int], dict[str, Any]] = {}
+        self._thinking: dict[int, ThinkingBlocks] = {}
         self._extra: dict[int, dict[str, Any]] = {}
 
     def listen(self, events: Iterable[Event]) -> None:
@@ -77,24 +95,17 @@ class ThoughtRecorder:
             match event:
                 case ToolStarted():
                     self._calls.append(event)
-                case Reasoning(block=int(block)):
-                    self._open(event.choice, block)["thinking"] += event.text
-                case Signature():
-                    self._open(event.choice, event.block)["signature"] = event.signature
-                case RedactedReasoning():
-                    self._blocks[event.choice, event.block] = {"type": "redacted_thinking", "data": event.data}
+                case Reasoning() | Signature() | RedactedReasoning():
+                    self._thinking.setdefault(event.choice, ThinkingBlocks()).add(event)
                 case Extra():
                     self._extra[event.choice] = event.value
 
     def keep(self) -> None:
+        blocks = {choice: tuple(thinking.build()) for choice, thinking in self._thinking.items()}
         for call in self._calls:
-            blocks = tuple(block for (choice, _), block in sorted(self._blocks.items()) if choice == call.choice)
-            thought = Thought(call.signature, blocks, self._extra.get(call.choice))
+            thought = Thought(call.signature, blocks.get(call.choice, ()), self._extra.get(call.choice))
             if thought != Thought():
                 self._memory.keep(call.id, thought)
-
-    def _open(self, choice: int, block: int) -> dict[str, Any]:
-        return self._blocks.setdefault((choice, block), {"type": "thinking", "thinking": ""})
 
 
 def restore_thoughts(messages: list[Message], remembered: Remembered | None) -> list[Message]:

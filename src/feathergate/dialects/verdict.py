@@ -1,7 +1,8 @@
 """What a provider's error status means for the client and the router: one table for every dialect.
 
 The client sees the provider's own judgement of the request, a 429 for what is a matter of limits, and 502 for
-everything that is between us and the provider, our key included. Source: DESIGN.md, "Errors".
+everything that is between us and the provider, our key included. What looks like a key in the provider's words is
+masked here, for all dialects. Source: DESIGN.md, "Errors".
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from feathergate.errors import UpstreamError, UpstreamKind
+from feathergate.wire.masking import mask_secrets
 
 
 class Verdict(NamedTuple):
@@ -40,6 +42,10 @@ def judge_status(status: int) -> Verdict:
     return _VERDICTS.get(status) or (_OTHER_4XX if 400 <= status < 500 else _FAILED)
 
 
+def _masked(text: str | None) -> str | None:
+    return None if text is None else mask_secrets(text)
+
+
 def build_refusal(
     status: int,
     message: str,
@@ -52,12 +58,12 @@ def build_refusal(
     """The client's error for a provider's answer of `status`; `quota` = a limit that waiting does not lift."""
     verdict = judge_status(status)
     return UpstreamError(
-        message or f"The provider answered {status}.",
+        mask_secrets(message) or f"The provider answered {status}.",
         kind="quota" if quota else verdict.kind,
         status=verdict.status,
         retryable=verdict.retryable and not quota,
         upstream_status=status,
-        param=param,
-        code="insufficient_quota" if quota else code,
+        param=_masked(param),
+        code="insufficient_quota" if quota else _masked(code),
         retry_after_s=retry_after_s,
     )

@@ -3,7 +3,7 @@
 A call on a pooled connection costs no task and no timer: the request is written at once, the answer is pushed
 into the caller's `Sink`, at most one `on_body` a network read, and deadlines are moved for the shared `Ticker`
 to look at. Only a new connection has a task, which dials. The one retry made here is that of a pooled connection
-which turned out to be dead before any byte of an answer came: once, on a fresh connection. No redirects, no
+which turned out, at once, to be dead before any byte of an answer came: once, on a fresh connection. No redirects, no
 cookies, no `Expect`, no limit on a body: that is for the owner of the sink. Specification: RFC 9112 section 9.
 """
 
@@ -23,6 +23,9 @@ from feathergate.http.response import ResponseReader
 from feathergate.http.ticker import NEVER, Ticker
 
 _log = logging.getLogger(__name__)
+
+# A pooled connection that ends later than this after a request was sent was not stale: the upstream has worked.
+_STALE_S = 1.0
 
 
 class Pool:
@@ -280,14 +283,14 @@ class Exchange:
 class Connection(asyncio.Protocol):
     """One connection: busy with one exchange, or idle in the pool, where any byte from upstream ends it."""
 
-    __slots__ = ("_exchange", "_paused", "_pool", "_reader", "_reused", "_transport", "deadline")
+    __slots__ = ("_exchange", "_paused", "_pool", "_reader", "_stale_until", "_transport", "deadline")
 
     def __init__(self, pool: Pool, exchange: Exchange) -> None:
         self._pool = pool
         self._exchange: Exchange | None = exchange
         self._reader = ResponseReader(pool.limits)
         self._transport: asyncio.Transport | None = None
-        self._reused = False
+        self._stale_until = 0.0
         self._paused = False
         self.deadline = NEVER
 
@@ -342,7 +345,7 @@ class Connection(asyncio.Protocol):
         """Carry one more exchange; the connection is usable."""
         assert self._transport is not None
         self._exchange = exchange
-        self._reused = True
+        self._stale_until = self._pool.ticker.now() + _STALE_S
         self._transport.writelines(exchange.attach(self))
 
     def detach(self) -> None:
@@ -391,9 +394,9 @@ class Connection(asyncio.Protocol):
         self._pool.take_back(self)
 
     def _retry_stale(self) -> bool:
-        """A pooled connection that ends before any byte of the answer was dead already: try a fresh one."""
+        """A pooled connection that ends at once, before any byte of the answer, was dead already: try a fresh one."""
         exchange = self._exchange
-        if exchange is None or not self._reused or self._reader.started:
+        if exchange is None or self._reader.started or self._pool.ticker.now() >= self._stale_until:
             return False
         self._exchange = None
         exchange.retry_stale()

@@ -49,11 +49,13 @@ class Route(NamedTuple):
 
 
 def build_ssl_context(ca_file: str | None = None) -> ssl.SSLContext:
-    """Verification on, HTTP/1.1 only. `ca_file` (PEM) replaces the system's authorities.
+    """Verification on, HTTP/1.1 only. `ca_file` (PEM) is trusted besides the system's authorities.
 
     Raises OSError (ssl.SSLError too) where the file cannot be read or holds no certificate.
     """
-    context = ssl.create_default_context(cafile=ca_file)
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context

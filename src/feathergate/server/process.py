@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
 import time
@@ -43,6 +44,7 @@ def run_worker(
     `lifeline` is the reading end of a pipe whose closing means that nobody is left to say stop. Raises
     `ConfigError` where the configuration turns out to be wrong; closes `sock` in any case.
     """
+    raise_descriptor_limit()
     log = AccessLog() if config.server.access_log else None
     try:
         with sock, asyncio.Runner(loop_factory=find_loop_factory()) as runner:
@@ -50,6 +52,16 @@ def run_worker(
     finally:
         if log is not None:
             log.close()
+
+
+def raise_descriptor_limit() -> int:
+    """Allow this process as many open files as it may have, since each stream needs two; returns how many those are.
+
+    The soft limit is low by habit (1,024) for programs that use `select`, which this one does not.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 def find_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -14,7 +14,8 @@ MASK = "***"
 # Each pattern's first group, where it has one, is what stays in front of the mask.
 _SECRETS = re.compile(
     r"""
-    (?<![A-Za-z0-9])(?:sk|pk|rk|xai|gsk|sess)-[A-Za-z0-9_*.\-]{6,}          # OpenAI, Anthropic and their like
+    (?<![A-Za-z0-9])(?:sk|pk|rk|csk|xai|pplx|nvapi|sess)-[A-Za-z0-9_*.\-]{6,}  # OpenAI, Anthropic and their like
+    | (?<![A-Za-z0-9])(?:gsk|fw)_(?=[A-Za-z]*[0-9*])[A-Za-z0-9*]{6,}        # Groq, Fireworks
     | (?<![A-Za-z0-9])AIza[A-Za-z0-9_*\-]{6,}                               # Google API keys
     | (?<![A-Za-z0-9])ya29\.[A-Za-z0-9_\-]{6,}                              # Google OAuth tokens
     | (?<![A-Za-z0-9_\-])eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?  # JSON web tokens

@@ -1,20 +1,21 @@
 """Answers of the chat protocol, whole and streamed, read into events.
 
 That is for the cases where bytes cannot pass: an upstream that answers a stream whole, or a client of another
-dialect; all others are passed on as they came, which `pipe.py` does. Specification: reference/wire/openai-chat.md
-sections 5 to 7.
+dialect; all others are passed on as they came, which `pipe.py` does, and only peeked at (`peek_whole`). What we
+read is typed, so that a host's odd shape is an error here and nowhere later. Specification:
+reference/wire/openai-chat.md sections 5 to 7.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Raw
 
 from feathergate.dialects.chat.failure import parse_failure
-from feathergate.dialects.chat.mending import name_finish
+from feathergate.dialects.chat.mending import is_odd, name_finish
 from feathergate.errors import UpstreamError
 from feathergate.events import (
     Annotations,
@@ -51,13 +52,31 @@ class _Custom(msgspec.Struct, frozen=True, gc=False):
     input: str | None = None
 
 
-class _ToolCall(msgspec.Struct, frozen=True):
+class _Google(msgspec.Struct, frozen=True, gc=False):
+    thought_signature: str | None = None
+
+
+class _CallExtra(msgspec.Struct, frozen=True, gc=False):
+    google: _Google | None = None
+
+
+class _ToolCall(msgspec.Struct, frozen=True, gc=False):
     index: int | None = None
     id: str | None = None
     type: str | None = None
     function: _Function | None = None
     custom: _Custom | None = None
-    extra_content: dict[str, Any] | None = None
+    extra_content: _CallExtra | None = None
+
+
+class _ThinkingBlock(msgspec.Struct, frozen=True, gc=False):
+    """A whole answer's block and a stream's piece of one: the same members."""
+
+    type: str | None = None
+    index: int | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -67,7 +86,7 @@ class _Message(msgspec.Struct, frozen=True):
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    thinking_blocks: list[dict[str, Any]] | None = None
+    thinking_blocks: list[_ThinkingBlock] | None = None
     tool_calls: list[_ToolCall] | None = None
     function_call: _Function | None = None
     annotations: list[dict[str, Any]] | None = None
@@ -81,7 +100,7 @@ class _Choice(msgspec.Struct, frozen=True):
     message: _Message | None = None
     delta: _Message | None = None
     finish_reason: str | None = None
-    logprobs: dict[str, Any] | None = None
+    logprobs: dict[str, list[Any] | None] | None = None
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -97,20 +116,53 @@ class _Answer(msgspec.Struct, frozen=True):
     system_fingerprint: str | None = None
 
 
+class _MessagePeek(msgspec.Struct, frozen=True, gc=False):
+    tool_calls: list[Raw] | None = None
+
+
+class _ChoicePeek(msgspec.Struct, frozen=True, gc=False):
+    message: _MessagePeek | None = None
+    finish_reason: str | None = None
+
+
+class _AnswerPeek(msgspec.Struct, frozen=True, gc=False):
+    choices: list[_ChoicePeek] | None = None
+    usage: Raw = Raw()
+    error: Raw = Raw()
+
+
+class WholePeek(NamedTuple):
+    """What the gateway must know of a whole answer that passes: whether `mend_answer` is due, and its usage."""
+
+    odd: bool
+    usage: TokenUsage | None
+
+
+A = TypeVar("A", _Answer, _AnswerPeek)
+
 _decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_peek = msgspec.json.Decoder(_AnswerPeek).decode
 _decode_usage = msgspec.json.Decoder(TokenUsage).decode
 
 
-def read_answer(body: bytes) -> _Answer:
+def _read(decode: Callable[[bytes], A], body: bytes) -> A:
     """A whole answer or a chunk; raises `UpstreamError` for one that is not JSON, no answer, or an error."""
     try:
         if not body.isascii():
             body.decode()
-        answer = _decode_answer(body)
+        answer = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UpstreamError("The provider's answer is not what the chat protocol has.", kind="protocol") from error
     if not codec.is_null(answer.error):
         raise parse_failure(None, None, body)
+    return answer
+
+
+def _read_whole(decode: Callable[[bytes], A], body: bytes) -> A:
+    """A whole answer; raises `UpstreamError` also for one without choices."""
+    answer = _read(decode, body)
+    if answer.choices is None:
+        raise UpstreamError("The provider's answer has no choices.", kind="protocol")
     return answer
 
 
@@ -126,11 +178,16 @@ def parse_usage(raw: Raw) -> TokenUsage | None:
 
 
 def read_whole(body: bytes) -> _Answer:
-    """A whole answer; raises `UpstreamError` also for one without choices."""
-    answer = read_answer(body)
-    if answer.choices is None:
-        raise UpstreamError("The provider's answer has no choices.", kind="protocol")
-    return answer
+    """A whole answer with all that we know of it; raises `UpstreamError`."""
+    return _read_whole(_decode_answer, body)
+
+
+def peek_whole(body: bytes) -> WholePeek:
+    """A whole answer that is to pass as it came; raises `UpstreamError` for one that is none, or an error."""
+    answer = _read_whole(_decode_peek, body)
+    said = [(choice.finish_reason, choice.message) for choice in answer.choices or ()]
+    odd = any(is_odd(reason, message.tool_calls if message else None) for reason, message in said)
+    return WholePeek(odd, parse_usage(answer.usage))
 
 
 def parse_answer(body: bytes) -> list[Event]:
@@ -211,34 +268,37 @@ class _Reader:
             tool = self._counts.get(index, 0)
             self._counts[index] = tool + 1
             self._tools[key] = tool
-            google = (call.extra_content or {}).get("google") or {}
+            google = call.extra_content and call.extra_content.google
             yield ToolStarted(
                 tool,
                 call.id or "",
                 name or "",
                 index,
                 "custom" if call.custom is not None else "function",
-                google.get("thought_signature"),
+                google.thought_signature if google else None,
             )
         text = (call.function and call.function.arguments) or (call.custom and call.custom.input)
         if text:
             yield ToolArgs(tool, text, index)
 
 
-def _read_thinking(index: int, blocks: Sequence[Mapping[str, Any]]) -> Iterator[Event]:
+def _read_thinking(index: int, blocks: Sequence[_ThinkingBlock]) -> Iterator[Event]:
     for position, block in enumerate(blocks):
-        number = block.get("index", position)
-        if block.get("type") == "redacted_thinking":
-            yield RedactedReasoning(block.get("data", ""), number, index)
+        number = position if block.index is None else block.index
+        if block.type == "redacted_thinking":
+            yield RedactedReasoning(block.data or "", number, index)
             continue
-        if block.get("thinking"):
-            yield Reasoning(block["thinking"], index, number)
-        if block.get("signature"):
-            yield Signature(block["signature"], number, index)
+        if block.thinking:
+            yield Reasoning(block.thinking, index, number)
+        if block.signature:
+            yield Signature(block.signature, number, index)
 
 
 class ChatStreamDecoder:
-    """See `contract.StreamDecoder`. The end is `[DONE]`, or a finish of every choice where a host omits it."""
+    """See `contract.StreamDecoder`. The end is `[DONE]`, or a finish of every choice where a host omits it.
+
+    A stream without a single choice has said nothing, whatever its end: it is truncated.
+    """
 
     def __init__(self) -> None:
         self.complete = False
@@ -248,10 +308,10 @@ class ChatStreamDecoder:
         self._service_tier: str | None = None
 
     def decode(self, name: bytes, data: bytes) -> Sequence[Event]:
-        if data == DONE:
+        if data.strip() == DONE:
             self.complete = True
             return ()
-        answer = read_answer(data)
+        answer = _read(_decode_answer, data)
         if name == b"error":
             raise parse_failure(None, None, data)
         reader = self._reader
@@ -265,7 +325,7 @@ class ChatStreamDecoder:
 
     def finish(self) -> Sequence[Event]:
         unfinished = set(self._choices) - set(self._reader.finished)
-        if not self.complete and (unfinished or not self._choices):
+        if not self._choices or (unfinished and not self.complete):
             raise build_truncated()
         events = list(self._reader.close(tuple(self._choices.values())))
         return [*events, Usage(self._usage, self._service_tier)] if self._usage else events

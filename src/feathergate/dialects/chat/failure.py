@@ -15,7 +15,6 @@ from feathergate.dialects.verdict import build_refusal
 from feathergate.errors import UpstreamError
 from feathergate.wire import codec
 from feathergate.wire.chat import ErrorBody
-from feathergate.wire.masking import mask_secrets
 
 _STATUS_BY_TYPE: Mapping[str, int] = {
     "invalid_request_error": 400,
@@ -50,7 +49,7 @@ def parse_failure(status: int | None, retry_after_s: float | None, body: bytes) 
     quota = status == 429 and "insufficient_quota" in (code, error.type)
     return build_refusal(
         status,
-        mask_secrets(error.message or ""),
+        error.message or "",
         param=error.param,
         code=code,
         retry_after_s=retry_after_s,

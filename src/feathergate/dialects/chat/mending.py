@@ -1,17 +1,21 @@
 """What a host like OpenAI says that OpenAI's clients do not understand, put right in its own bytes.
 
 An answer of the chat protocol passes as it came. Two slips of such hosts break clients all the same: a finish
-reason of their own, and an empty list of tool calls, which some take for a call. The bytes in question are
-exchanged and all others stay. Specification: reference/wire/openai-chat.md sections 5 and 7.
+reason of their own, and an empty list of tool calls, which some take for a call. Only the way down to those two is
+opened and written anew; every other value keeps its bytes. Specification: reference/wire/openai-chat.md sections 5
+and 7.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
+import msgspec
+from msgspec import Raw
+
 from feathergate.events import FinishReason
+from feathergate.wire import codec
 
 _OPENAI: tuple[FinishReason, ...] = get_args(FinishReason)
 _FINISH: Mapping[str, FinishReason] = {
@@ -20,9 +24,10 @@ _FINISH: Mapping[str, FinishReason] = {
     **dict.fromkeys(("safety", "refusal", "content-filter"), "content_filter"),
     **dict.fromkeys(("tool_use", "tool_call"), "tool_calls"),
 }
-# Within a string every quote has a backslash before it, so these find members and nothing else.
-_EMPTY_CALLS = re.compile(rb'(,\s*)?"tool_calls"\s*:\s*\[\s*\](?(1)|\s*,?)')
-_FINISH_MEMBER = re.compile(rb'("finish_reason"\s*:\s*)"([^"\\]*)"')
+
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
 
 
 def name_finish(reason: str) -> FinishReason:
@@ -36,9 +41,44 @@ def is_odd(reason: str | None, calls: Sequence[object] | None) -> bool:
 
 
 def mend_answer(data: bytes) -> bytes:
-    """An answer, or a chunk of one, without empty lists of tool calls and with OpenAI's finish reasons alone."""
-    return _FINISH_MEMBER.sub(_mended_finish, _EMPTY_CALLS.sub(b"", data))
+    """An answer, or a chunk of one, without empty lists of tool calls and with OpenAI's finish reasons alone.
+
+    One that is not shaped so that it could hold either is left as it is.
+    """
+    try:
+        answer = _decode_object(data)
+        choices = [_mend_choice(choice) for choice in _decode_list(answer.get("choices", Raw(b"null")))]
+    except (msgspec.DecodeError, RecursionError):
+        return data
+    return codec.encode({**answer, "choices": choices})
 
 
-def _mended_finish(match: re.Match[bytes]) -> bytes:
-    return match[1] + b'"' + name_finish(match[2].decode(errors="replace")).encode() + b'"'
+def _mend_choice(choice: Raw) -> Raw:
+    """The very bytes where there is nothing to mend; so do the menders of its members."""
+    members = _decode_object(choice)
+    present = [name for name in _MENDERS if not codec.is_null(members.get(name, Raw()))]
+    mended = {name: _MENDERS[name](members[name]) for name in present}
+    changed = any(value is not members[name] for name, value in mended.items())
+    return codec.raw(members | mended) if changed else choice
+
+
+def _mend_message(message: Raw) -> Raw:
+    members = _decode_object(message)
+    calls = members.get("tool_calls", Raw())
+    if codec.is_null(calls) or _decode_list(calls):
+        return message
+    del members["tool_calls"]
+    return codec.raw(members)
+
+
+def _mend_finish(reason: Raw) -> Raw:
+    given = _decode_text(reason)
+    named = name_finish(given)
+    return reason if named == given else codec.raw(named)
+
+
+_MENDERS: Mapping[str, Callable[[Raw], Raw]] = {
+    "message": _mend_message,
+    "delta": _mend_message,
+    "finish_reason": _mend_finish,
+}

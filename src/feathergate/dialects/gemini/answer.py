@@ -3,8 +3,8 @@
 Every event of a stream is a whole response with new parts only, so a whole answer is a stream of one. Text flows
 at once. What later responses can still change (finish, usage, citations, signatures of text) is held until
 `finish`: some models say STOP in every chunk, and a call and its STOP may come apart. Gemini gives no ids to the
-calls of its older models; ours are digests of the answer's id and the call's place, so that reading the same
-bytes twice gives the same ids. Source: reference/wire/gemini.md sections 5 and 6.
+calls of its older models; ours are digests of the answer's id (of ours for it, where it has none) and the call's
+place, so that reading the same bytes twice gives the same ids. Source: reference/wire/gemini.md sections 5 and 6.
 """
 
 from __future__ import annotations
@@ -225,7 +225,8 @@ class AnswerReader:
 
     def _pick_id(self, native: str | None, name: str, index: int, tool: int) -> str:
         if not native or native in self._ids:
-            place = f"{self._response_id}\0{index}\0{tool}\0{name}"
+            answer_id = self._response_id or self._context.fallback_id
+            place = f"{answer_id}\0{index}\0{tool}\0{name}"
             native = "call_" + hashlib.sha256(place.encode()).hexdigest()[:24]
         self._ids.add(native)
         return native

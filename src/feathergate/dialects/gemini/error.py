@@ -66,11 +66,11 @@ def _decode_error(body: bytes) -> Status:
 
 def _build(status: int, error: Status, retry_after_s: float | None) -> UpstreamError:
     details = decode_details(error.details)
-    message = mask_secrets((error.message or "").strip())
+    message = (error.message or "").strip()
     rejected = next((detail.reason for detail in details if detail.reason in _KEY_REASONS), None)
     if rejected is not None:
         message = message or "The provider rejected the gateway's key."
-        return UpstreamError(message, kind="auth", upstream_status=status, code=rejected)
+        return UpstreamError(mask_secrets(message), kind="auth", upstream_status=status, code=rejected)
     return build_refusal(
         status,
         message,

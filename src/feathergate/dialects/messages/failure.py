@@ -14,7 +14,6 @@ import msgspec
 
 from feathergate.dialects.verdict import build_refusal
 from feathergate.errors import UpstreamError
-from feathergate.wire.masking import mask_secrets
 from feathergate.wire.messages import ProviderError, decode_failure
 from feathergate.wire.retry_after import parse_retry_after
 
@@ -60,7 +59,7 @@ def parse_failure(error: ProviderError, status: int | None = None, retry_after_s
     message = error.message or ""
     return build_refusal(
         status,
-        mask_secrets(message),
+        message,
         code=_find_code(error.type, message),
         retry_after_s=retry_after_s,
         quota=_is_quota(error, message),
