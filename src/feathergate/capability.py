@@ -9,7 +9,7 @@ section 2, gemini.md section 3, openai-chat.md section 4.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -23,7 +23,7 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
 
     `max_output_tokens` is None where unknown. `sampling` tells which of temperature and top_p may be sent.
     `efforts` are the values of effort (or thinking level) that the family takes, weakest first; `thinking` is the
-    form it takes them in. `budget_min`/`budget_max` bound a thinking budget; 0 for `budget_off` = can be off.
+    form it takes them in. `budget_min`/`budget_max` bound a thinking budget.
     `least_thinking` is Anthropic's `thinking.type` that stands in for off where thinking cannot be disabled;
     `structured_output` tells whether an answer can be bound to a JSON Schema.
 
@@ -37,7 +37,7 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
     a model that reasons. `sampling` counts only while it does.
     """
 
-    max_output_tokens: int | None = None
+    max_output_tokens: Annotated[int, msgspec.Meta(gt=0)] | None = None
     sampling: Sampling = "all"
     max_temperature: float = 2.0
     thinking: ThinkingForm = "none"

@@ -59,7 +59,7 @@ def test_check_names_a_key_that_goes_to_another_host(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
     done = check("model_list: [{model_name: m, litellm_params: {model: openai/m, api_base: 'http://gpu/v1'}}]\n")
     assert done.exit_code == 0
-    assert "a.yaml:1:69: warning: model m has no api_key, so that of OPENAI_API_KEY is sent to gpu" in done.output
+    assert "a.yaml:1:74: warning: model m has no api_key, so that of OPENAI_API_KEY is sent to gpu" in done.output
     assert "canary" not in done.output
 
 

@@ -14,7 +14,7 @@ from feathergate.wire.sse import SseEvent, SseReader
 
 def read(*pieces: bytes, limit_bytes: int = 1 << 20) -> list[tuple[bytes, bytes]]:
     reader = SseReader(limit_bytes)
-    return [tuple(event) for piece in pieces for event in reader.feed(piece)]
+    return [(event.name, event.data) for piece in pieces for event in reader.feed(piece)]
 
 
 @pytest.mark.parametrize(

@@ -249,8 +249,7 @@ def _convert_default(reader: Reader, key: str, value: Any, path: Path) -> Any:
 
 
 def _judge_api_key(reader: Reader, key: Secret, path: Path) -> Secret:
-    """The key, which `none` and nothing in quotes say is not to be sent. LiteLLM's references to secret managers
-    would be sent as keys."""
+    """The key to send, or that there is none. LiteLLM's references to secret managers would be sent as keys."""
     if key.reveal().startswith("oidc/"):
         reader.findings.refuse(
             (*path, "api_key"),
@@ -344,7 +343,7 @@ def _judge_params(reader: Reader, entry: ModelEntry, path: Path, provider: Known
 def _judge_recipient(reader: Reader, entry: ModelEntry, path: Path, provider: KnownProvider) -> None:
     """The key of the provider's usual variable goes, as LiteLLM has it, to whatever host `api_base` names."""
     host, usual = _find_host(entry.params.api_base), _find_host(provider.api_base)
-    if host in (None, usual) or usual is None:
+    if host is None or usual is None or host == usual:
         return
     variable = next(name for name in provider.key_variables if reader.environ.get(name, "").strip())
     reader.findings.warn(

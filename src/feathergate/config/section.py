@@ -65,6 +65,7 @@ _MODEL_HOMES = {
     **dict.fromkeys(ModelInfo.__struct_fields__, "model_info"),
     **dict.fromkeys(LitellmParams.__struct_fields__, "litellm_params"),
 }
+_EMPTY_KEY_FIXES = {"api_key": "no key is sent: write api_key: none if that is meant, or give the key"}
 _NOT_SAFE_ELSEWHERE = ("master_key", "api_key", "translation", "capability")
 
 # The words for types that bear no title of their own.
@@ -106,9 +107,6 @@ def decode_custom(kind: type, value: Any) -> Any:
     if kind is Secret and isinstance(value, str) and is_key(value.strip()):
         return Secret(value.strip())
     raise ValueError("not convertible")
-
-
-_EMPTY_KEY_FIXES = {"api_key": "no key is sent: write api_key: none if that is meant, or give the key"}
 
 
 class Reader:

@@ -66,10 +66,11 @@ def start_attempt(runtime: Runtime, deployment: Deployment, asked: Asked, built:
     """Send what `build_attempt` has made of the request."""
     server = runtime.config.server
     dialect = deployment.provider.dialect
+    fallback_id = f"chatcmpl-{asked.request_id}"
     reading = Reading(
         dialect,
-        built.context,
-        f"chatcmpl-{asked.request_id}",
+        replace(built.context, fallback_id=fallback_id),
+        fallback_id,
         asked.created,
         server.upstream_body_limit_bytes,
         deployment.secrets,

@@ -24,8 +24,7 @@ from feathergate.http.ticker import NEVER, Ticker
 
 _log = logging.getLogger(__name__)
 
-# A pooled connection that ends later than this after a request was sent was not stale: the upstream has worked.
-_STALE_S = 1.0
+_STALE_S = 1.0  # a pooled connection that ends later than this after a request was not stale: the upstream worked
 
 
 class Pool:
@@ -219,8 +218,6 @@ class Exchange:
 
     def on_deadline(self, now: float) -> None:
         self.fail(self._late(now))
-
-    # The rest is its own.
 
     def _pause_connection(self) -> None:
         if self._paused and self._connection is not None:
