@@ -83,8 +83,8 @@ A key that is nearly the name of a setting is an error, other unknown keys are a
 weaken what you asked for, the file is refused. Of several entries with the same `model_name` the first whose
 provider is supported serves. A model of a provider that is not supported loads with a warning, and requests to it are
 answered with 400. A default parameter that no client could send (`temperature: 9`) is an error. Keys are read as text,
-dates stay text, and a key that stands twice in one mapping is an error. Keys at the top that begin with `x-` are yours: a
-place for anchors.
+dates stay text, and a key that stands twice in one mapping is an error. Keys at the top that begin with `x-` are yours:
+a place for anchors.
 
 A master key shorter than MASTER_KEY_LENGTH characters gets a warning; an empty one is an error.
 """

@@ -92,14 +92,14 @@ def use(events: list[Event]) -> None:
         renderer.render(event)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(answers)
 def test_whole_answer_of_any_shape_is_read_or_refused(answer: JSON) -> None:
     with suppress(UpstreamError):
         use(list(CHAT.parse_answer(json.dumps(answer).encode(), CONTEXT)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(answers, max_size=4))
 def test_stream_of_any_shape_is_read_or_refused(chunks: list[JSON]) -> None:
     decoder = CHAT.open_stream(CONTEXT)

@@ -127,7 +127,8 @@ def test_008_finish_reason_is_one_of_openais_five(model: str, stream: bytes) -> 
 )
 def test_008_finish_reason_of_a_host_like_openai_is_openais_too(native: str, reason: str) -> None:
     stream = openai_stream(openai_chunk(content='"finish_reason":"eos"'), openai_chunk(native), b"[DONE]")
-    assert open_pipe("gpt-4o").feed(stream) == stream.replace(b': "%b"' % native.encode(), b': "%b"' % reason.encode())
+    mended = stream.replace(b': "%b"' % native.encode(), b': "%b"' % reason.encode())
+    assert open_pipe("gpt-4o").feed(stream).replace(b" ", b"") == mended.replace(b" ", b"")
 
 
 @both_streams

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from feathergate.dialects.chat import CHAT
-from feathergate.dialects.chat.answer import DONE, build_truncated, parse_usage, read_whole
+from feathergate.dialects.chat.answer import DONE, build_truncated, parse_usage, peek_whole
 from feathergate.dialects.chat.failure import parse_failure
 from feathergate.dialects.chat.mending import is_odd, mend_answer
 from feathergate.dialects.contract import Context, Dialect
@@ -324,10 +324,8 @@ def translate_whole(
     if body.lstrip(_SPACE)[:1] in _STREAM:
         events: Sequence[Event] = _read_stream(body, dialect, context, limit_bytes)
     elif dialect is CHAT:
-        answer = read_whole(body)
-        said = [(choice.finish_reason, choice.message) for choice in answer.choices or ()]
-        odd = any(is_odd(reason, message.tool_calls if message else None) for reason, message in said)
-        return Whole(mend_answer(body) if odd else body, parse_usage(answer.usage))
+        peek = peek_whole(body)
+        return Whole(mend_answer(body) if peek.odd else body, peek.usage)
     else:
         events = dialect.parse_answer(body, context)
     if recorder is not None:
@@ -342,7 +340,8 @@ def _read_stream(body: bytes, dialect: Dialect, context: Context, limit_bytes: i
     decoder = dialect.open_stream(context)
     events: list[Event] = []
     for name, data in reader.feed(body):
-        events += decoder.decode(name, data)
+        if not decoder.complete:
+            events += decoder.decode(name, data)
     return [*events, *decoder.finish()]
 
 

@@ -17,7 +17,6 @@ from feathergate.dialects.contract import Built
 from feathergate.dialects.pipe import PassThrough, Pipe, Translation
 from feathergate.dialects.render import ChunkRenderer
 from feathergate.dialects.thought import Remembered, ThoughtRecorder
-from feathergate.errors import ClientError, InternalError
 from feathergate.gateway.relay import Reading, Relay
 from feathergate.runtime import Deployment, Runtime
 from feathergate.transport.media import File, inline_remotes
@@ -86,12 +85,11 @@ def start_attempt(runtime: Runtime, deployment: Deployment, asked: Asked, built:
 def build_attempt(deployment: Deployment, asked: Asked) -> Built:
     """The upstream request; what the configuration adds is added here, the client's word winning over defaults.
 
-    Pure, so that a large request may be built in a thread. Raises `ClientError` for what cannot be carried, and
-    `InternalError` where the configuration's additions are no parameters.
+    Pure, so that a large request may be built in a thread. Raises `ClientError` for what cannot be carried.
     """
     request, members = asked.request, asked.members
     if deployment.defaults or deployment.overrides:
-        request, members = _decode_merged(merge_members(deployment, members))
+        request, members = decode_chat(encode(merge_members(deployment, members)))
     target = deployment.target(asked.thoughts)
     return deployment.provider.dialect.build_request(request, members, target)
 
@@ -100,16 +98,6 @@ def merge_members(deployment: Deployment, members: Members) -> Members:
     """The client's members with the configuration's around them."""
     defaults = {name: value for name, value in deployment.defaults.items() if _SYNONYMS.get(name) not in members}
     return {**defaults, **members, **deployment.overrides}
-
-
-def _decode_merged(members: Members) -> tuple[ChatRequest, Members]:
-    """The client's own were right, so what is wrong now is the configuration's."""
-    try:
-        return decode_chat(encode(members))
-    except ClientError as error:
-        raise InternalError(
-            f"The gateway's configuration adds a parameter to requests of this model that is wrong: {error.message}"
-        ) from error
 
 
 def _open_pipe(reading: Reading, asked: Asked, limit_bytes: int) -> Pipe:

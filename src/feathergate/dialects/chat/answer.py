@@ -177,11 +177,6 @@ def parse_usage(raw: Raw) -> TokenUsage | None:
     return usage if min(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) >= 0 else None
 
 
-def read_whole(body: bytes) -> _Answer:
-    """A whole answer with all that we know of it; raises `UpstreamError`."""
-    return _read_whole(_decode_answer, body)
-
-
 def peek_whole(body: bytes) -> WholePeek:
     """A whole answer that is to pass as it came; raises `UpstreamError` for one that is none, or an error."""
     answer = _read_whole(_decode_peek, body)
@@ -192,7 +187,7 @@ def peek_whole(body: bytes) -> WholePeek:
 
 def parse_answer(body: bytes) -> list[Event]:
     """A whole answer; see `contract.Dialect`."""
-    answer = read_whole(body)
+    answer = _read_whole(_decode_answer, body)
     reader = _Reader()
     events = list(reader.start(answer))
     for choice in answer.choices or ():
