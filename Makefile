@@ -31,8 +31,9 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 
+# Beside others, which are installed into bench/peers/: make bench PEERS=litellm,portkey
 bench: $(VENV)/.installed
-	$(BIN)/python bench/run.py $(ARGS)
+	$(BIN)/python bench/run.py $(if $(PEERS),--peers $(PEERS)) $(ARGS)
 
 docs: $(VENV)/.installed
 	$(BIN)/python docs/generate.py

@@ -9,7 +9,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-DEPENDENCIES = ("click", "httptools", "msgspec", "prometheus-client", "PyYAML", "uvloop")
+DEPENDENCIES = ("click", "httptools", "msgspec", "PyYAML", "uvloop")
 
 
 def describe_machine() -> dict[str, object]:
@@ -18,6 +18,7 @@ def describe_machine() -> dict[str, object]:
         "cpu": model[1] if model else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
+        "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
     }
 

@@ -1,68 +1,32 @@
-"""Who stands between the load and the upstream: the gateway, and nginx doing nothing but `proxy_pass`."""
+"""Who stands between the load and the upstream: the gateway, as its users run it, and nginx to compare it with."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.process import find_port, gateway_command, running, wait_for_health
+from bench.ask import Ask, render_chat, render_native
+from bench.nginx import running_pass
+from bench.process import Served, find_port, gateway_command, running, wait_for_health
 
-_PROVIDERS = {"openai": "/v1", "anthropic": "", "gemini": ""}
-
-_NGINX = """\
-daemon off;
-master_process off;
-worker_processes 1;
-pid nginx.pid;
-error_log stderr crit;
-events { worker_connections 8192; }
-http {
-  access_log off;
-  keepalive_requests 100000000;
-  client_max_body_size 64m;
-  client_body_buffer_size 2m;
-  client_body_temp_path body;
-  proxy_temp_path proxy;
-  fastcgi_temp_path fastcgi;
-  uwsgi_temp_path uwsgi;
-  scgi_temp_path scgi;
-  upstream provider {
-    server 127.0.0.1:UPSTREAM;
-    keepalive 512;
-    keepalive_requests 100000000;
-  }
-  server {
-    listen 127.0.0.1:PORT backlog=4096;
-    location = /health { return 200; }
-    location / {
-      proxy_pass http://provider;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_buffering off;
-    }
-  }
-}
-"""
+GATEWAY, NGINX = "FeatherGate", "nginx"
+_BASES = {"openai": "/v1", "anthropic": "", "gemini": ""}
 
 
 class Proxy(NamedTuple):
-    """A process to load and to measure."""
+    """What is loaded and measured; `render(provider, stream, prompt)` says what it is to be asked."""
 
-    pid: int
-    port: int
-
-
-def find_nginx() -> str | None:
-    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    name: str
+    served: Served
+    render: Callable[[str, bool, str], Ask]
 
 
 @contextmanager
-def running_gateway(upstream_port: int) -> Iterator[Proxy]:
+def running_gateway(upstream_port: int, *options: str) -> Iterator[Proxy]:
     """With the settings that a user would have: the access log (to a file) and the metrics are on."""
     port = find_port()
     with tempfile.TemporaryDirectory() as name:
@@ -70,10 +34,10 @@ def running_gateway(upstream_port: int) -> Iterator[Proxy]:
         config = folder / "feathergate.yaml"
         config.write_text(json.dumps(build_config(upstream_port)))
         with (folder / "access.log").open("wb") as log:
-            command = gateway_command(port, "--config", str(config))
+            command = gateway_command(port, "--config", str(config), *options)
             with running(command, folder, output=log.fileno()) as gateway:
                 wait_for_health(gateway, port)
-                yield Proxy(gateway.pid, port)
+                yield Proxy(GATEWAY, Served(gateway.pid, port), render_chat)
 
 
 def build_config(upstream_port: int) -> dict[str, object]:
@@ -88,18 +52,12 @@ def build_config(upstream_port: int) -> dict[str, object]:
                     "api_base": f"http://127.0.0.1:{upstream_port}{base}",
                 },
             }
-            for name, base in _PROVIDERS.items()
+            for name, base in _BASES.items()
         ]
     }
 
 
 @contextmanager
 def running_nginx(nginx: str, upstream_port: int) -> Iterator[Proxy]:
-    port = find_port()
-    with tempfile.TemporaryDirectory() as name:
-        config = Path(name) / "nginx.conf"
-        config.write_text(_NGINX.replace("UPSTREAM", str(upstream_port)).replace("PORT", str(port)))
-        command = [nginx, "-p", name, "-c", str(config), "-e", "stderr"]
-        with running(command, Path(name)) as process:
-            wait_for_health(process, port)
-            yield Proxy(process.pid, port)
+    with running_pass(nginx, upstream_port) as served:
+        yield Proxy(NGINX, served, render_native)

@@ -1,7 +1,7 @@
-"""What `make bench` does: one table on stdout, and the raw figures in bench/results/latest.json.
+"""What `make bench` does: the parts in turn, a table for the README, and the raw figures.
 
-Start and memory are held to the bars of issue "The gateway serves…" and say so; the costs on the wire are set beside
-nginx. A figure above its bar does not end the bench with an error: it is a measurement, not a test. Linux only.
+The table goes to stdout, row by row as it is measured, and to bench/results/table.md; the raw figures, with machine
+and versions, to bench/results/latest.json. A part that cannot be measured says why, and the others go on. Linux only.
 """
 
 from __future__ import annotations
@@ -10,104 +10,111 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from bench.load import find_wrk
 from bench.machine import describe_machine, describe_versions
-from bench.memory import Resident, measure_memory
-from bench.proxy import find_nginx
-from bench.start import Starts, measure_starts
-from bench.wire import Cost, Shape, measure_wire
+from bench.nginx import find_nginx
+from bench.part import PARTS, Finding, Options
+from bench.peer import PEERS
+from bench.process import allow_descriptors
+from bench.table import BUSY_HEAD, HEAD, Row, render_markdown
+from bench.wire import Turns
 
-RESULTS = Path(__file__).parent / "results" / "latest.json"
-START_CPU_BAR_MS = 250.0
-IDLE_BAR_MIB = 40.0
-REQUESTS = 1000
+RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    options = read_options()
+    asked = read_options(sys.argv[1:])
     if not sys.platform.startswith("linux"):
         sys.exit("bench: this machine is not Linux, and the figures are read from /proc. Run it in a container.")
+    allow_descriptors()
     nginx, wrk = find_nginx(), find_wrk()
+    options = Options(Turns(asked.rounds, asked.seconds), asked.starts, asked.streams, asked.peers, wrk, nginx)
     machine, versions = describe_machine(), describe_versions(nginx, wrk)
-    print(f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}\n")
-    starts = measure_starts(options.starts)
-    show(render_starts(starts))
-    resident = measure_memory(REQUESTS)
-    show(render_memory(resident))
-    costs = list(measure_costs(options, nginx, wrk))
-    write_results(
-        {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "machine": machine,
-            "versions": versions,
-            "start": [run._asdict() for run in starts.runs],
-            "memory": {"idle": resident.idle._asdict(), "used": resident.used._asdict(), "requests": resident.requests},
-            "wire": [cost._asdict() for cost in costs],
-        }
-    )
-    print(f"\nraw figures: {RESULTS.relative_to(RESULTS.parents[2])}")
+    said = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}"
+    print(said + "\n", flush=True)
+    if nginx is None:
+        print("nginx is not installed, so there is nothing to compare with (Debian: apt-get install nginx)\n")
+    findings, failures = measure_parts(asked.only, options)
+    tables = render_tables(said, findings)
+    print(f"\n{tables}")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "table.md").write_text(tables)
+    record = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": machine,
+        "versions": versions,
+        "options": to_json(options),
+        **{name: [to_json(finding.raw) for finding in found] for name, found in findings.items()},
+        "failures": failures,
+    }
+    (RESULTS / "latest.json").write_text(json.dumps(record, indent=1) + "\n")
+    print(f"written to {RESULTS.relative_to(RESULTS.parents[1])}: table.md, latest.json")
 
 
-def read_options() -> argparse.Namespace:
+def read_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description="What FeatherGate costs on this machine.")
     parser.add_argument("--starts", type=int, default=15, help="how often the gateway is started (default 15)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each load (default 3)")
     parser.add_argument("--seconds", type=int, default=3, help="seconds that a round takes (default 3)")
-    return parser.parse_args()
+    parser.add_argument("--streams", type=int, default=9000, help="how many streams are held open (default 9000)")
+    parser.add_argument("--only", type=name_list(PARTS), default=list(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--peers", type=name_list(PEERS), default=[], help=f"of {', '.join(PEERS)} (default none)")
+    return parser.parse_args(arguments)
 
 
-def measure_costs(options: argparse.Namespace, nginx: str | None, wrk: str | None) -> Iterator[Cost]:
-    if wrk is None:
-        print("on the wire: left out, because wrk is not installed (Debian: apt-get install wrk nginx)")
-        return
-    if nginx is None:
-        print("nginx is not installed, so there is nothing to compare with (Debian: apt-get install nginx)")
-    for cost in measure_wire(Shape(rounds=options.rounds, seconds=options.seconds), wrk, nginx):
-        show([render_cost(cost)])
-        yield cost
+def name_list(known: Mapping[str, object]) -> Callable[[str], list[str]]:
+    """A reader of names with commas between them."""
+
+    def read(text: str) -> list[str]:
+        names = [name for name in text.split(",") if name]
+        if unknown := [name for name in names if name not in known]:
+            raise argparse.ArgumentTypeError(f"there is no {', '.join(unknown)}; there is {', '.join(known)}")
+        return names
+
+    return read
 
 
-Row = tuple[str, str, str]
-
-
-def render_starts(starts: Starts) -> list[Row]:
-    verdict = judge(starts.cpu_ms, START_CPU_BAR_MS, "ms")
-    return [
-        ("start to first /health, CPU", f"{starts.cpu_ms:.0f} ms", verdict),
-        ("start to first /health, wall time", f"{starts.wall_ms:.0f} ms", f"median of {len(starts.runs)}"),
-    ]
-
-
-def render_memory(resident: Resident) -> list[Row]:
-    verdict = judge(resident.idle.rss_kib / 1024, IDLE_BAR_MIB, "MiB")
-    used = resident.used
-    return [
-        ("idle worker, RSS", f"{resident.idle.rss_kib / 1024:.1f} MiB", verdict),
-        ("idle worker, PSS", f"{resident.idle.pss_kib / 1024:.1f} MiB", ""),
-        (f"after {resident.requests} requests, RSS", f"{used.rss_kib / 1024:.1f} MiB", ""),
-        (f"after {resident.requests} requests, PSS", f"{used.pss_kib / 1024:.1f} MiB", ""),
-    ]
-
-
-def render_cost(cost: Cost) -> Row:
-    beside = f"nginx {median(cost.nginx_us):.1f} µs, ratio {cost.ratio:.2f}" if cost.nginx_us else ""
-    return f"{cost.provider}, CPU per {cost.kind}", f"{median(cost.gateway_us):.1f} µs", beside
-
-
-def judge(value: float, bar: float, unit: str) -> str:
-    return f"{'pass' if value <= bar else 'FAIL'}: at most {bar:g} {unit}"
+def measure_parts(names: list[str], options: Options) -> tuple[dict[str, list[Finding]], dict[str, str]]:
+    """What was found, and why the rest was not, by part."""
+    findings: dict[str, list[Finding]] = {}
+    failures: dict[str, str] = {}
+    for name in names:
+        found = findings.setdefault(name, [])
+        try:
+            for finding in PARTS[name](options):
+                found.append(finding)
+                show(finding.rows)
+        except (RuntimeError, OSError) as error:
+            failures[name] = str(error)
+            print(f"{name}: left out, because {error}", flush=True)
+    return findings, failures
 
 
 def show(rows: list[Row]) -> None:
-    for what, figure, remark in rows:
-        print(f"{what:<36}{figure:>12}   {remark}".rstrip(), flush=True)
+    for row in rows:
+        beside = f"{row.nginx:>10}{row.ratio:>7}   {row.bar}"
+        print(f"{row.what:<60}{row.figure:>12}{beside}".rstrip(), flush=True)
 
 
-def write_results(results: dict[str, Any]) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+def render_tables(machine: str, findings: dict[str, list[Finding]]) -> str:
+    """Markdown: the figures, how busy each process was, and the texts of the parts that have one."""
+    every = [finding for found in findings.values() for finding in found]
+    tables = (
+        render_markdown(HEAD, [row for finding in every for row in finding.rows]),
+        render_markdown(BUSY_HEAD, [busy for finding in every for busy in finding.busy]),
+        *(finding.text for finding in every),
+    )
+    return "\n".join((f"{machine}, {time.strftime('%Y-%m-%d', time.gmtime())}.\n", *filter(None, tables)))
+
+
+def to_json(value: Any) -> Any:
+    """Named tuples as objects, at any depth."""
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: to_json(member) for name, member in value._asdict().items()}
+    if isinstance(value, dict):
+        return {name: to_json(member) for name, member in value.items()}
+    return [to_json(member) for member in value] if isinstance(value, list | tuple) else value

@@ -12,12 +12,16 @@ import asyncio
 import json
 import re
 import sys
+import time
 from typing import cast
 
 from bench.answer import ANSWERS, Answers
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 _STREAMED = re.compile(rb':streamGenerateContent|"stream": *true')
+# Where a request says that it wants a stream: those that do are short, and the rest of a long one is not read.
+_READ_BYTES = 4096
 _PATHS = ((b"/chat/completions", ANSWERS["openai"]), (b"/messages", ANSWERS["anthropic"]))
 
 
@@ -42,24 +46,21 @@ class Upstream(asyncio.Protocol):
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
         self._data = bytearray()
-        self._needed = 0
+        self._missing_bytes = 0
         self._left = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        self._data += data
-        if not self._needed:
-            end = self._data.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            length = _LENGTH.search(self._data, 0, end)
-            self._needed = end + 4 + (int(length[1]) if length else 0)
-        if len(self._data) >= self._needed:
-            request = bytes(self._data)
+        if self._missing_bytes > 0:
+            self._missing_bytes -= len(data)
+        else:
+            self._data += data
+            self._missing_bytes = count_missing(self._data)
+        if self._missing_bytes == 0:
+            request = bytes(self._data[:_READ_BYTES])
             self._data.clear()
-            self._needed = 0
             self._answer(request)
 
     def _answer(self, request: bytes) -> None:
@@ -72,22 +73,33 @@ class Upstream(asyncio.Protocol):
             self._left = self._tally.events
             head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
             self._transport.write(head + render_chunk(answers.opening))
-            self._stream(answers, render_chunk(answers.event))
+            self._stream(answers)
         else:
             self._tally.requests += 1
             self._transport.write(render_whole(answers.whole))
 
-    def _stream(self, answers: Answers, event: bytes) -> None:
+    def _stream(self, answers: Answers) -> None:
         if self._transport.is_closing():
             return
         if self._left:
             self._left -= 1
             self._tally.written += 1
-            self._transport.write(event)
-            asyncio.get_running_loop().call_later(self._tally.gap_s, self._stream, answers, event)
+            self._transport.write(render_chunk(answers.render_event(time.monotonic())))
+            asyncio.get_running_loop().call_later(self._tally.gap_s, self._stream, answers)
         else:
             self._tally.requests += 1
             self._transport.write(render_chunk(answers.closing) + b"0\r\n\r\n")
+
+
+def count_missing(request: bytes | bytearray) -> int:
+    """How many bytes of a request have not come yet; -1 where what has come does not say."""
+    end = request.find(b"\r\n\r\n")
+    if end < 0:
+        return -1
+    if length := _LENGTH.search(request, 0, end):
+        return end + 4 + int(length[1]) - len(request)
+    unfinished = _CHUNKED.search(request, 0, end) and not request.endswith(b"\r\n0\r\n\r\n")
+    return -1 if unfinished else 0
 
 
 def render_whole(body: bytes) -> bytes:

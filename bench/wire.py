@@ -1,141 +1,170 @@
-"""What a request and a streamed event cost: CPU of the process between load and upstream, by what passed it.
+"""What a request, a streamed event and a long prompt cost: CPU of the process between load and upstream.
 
-For each provider and each kind of work the gateway and nginx take turns, round by round, on the same upstream; the
-gateway gets an OpenAI request, nginx the provider's own, so that the upstream answers both with the same bytes. The
-figure is the median over the rounds; the ratio to nginx is what holds on a noisy machine.
+For each provider the proxies take turns, round by round, on the same upstream. A round's figure is the proxy's CPU
+by what passed it; the figure shown is the median over the rounds, and its ratio to nginx's is what holds on a noisy
+machine. Each round says also how busy the proxy, the upstream and the load were, so that a reader sees who was the
+limit: the proxy should be, since one that waits handles smaller batches and looks a little dearer.
 """
 
 from __future__ import annotations
 
 import http.client
-import json
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from statistics import median
 from typing import Literal, NamedTuple
 
-from bench.load import Load, run_load
-from bench.process import get, read_cpu_s, read_started, running
-from bench.proxy import Proxy, running_gateway, running_nginx
+from bench.ask import PROMPT, Ask, render_long
+from bench.load import run_load
+from bench.process import Served, read_cpu_s
+from bench.provider import read_event_count, running_upstream, running_whole
+from bench.proxy import NGINX, Proxy, running_gateway, running_nginx
 
-PROVIDERS = ("openai", "anthropic", "gemini")
-PROMPT = "Say in one sentence what a gateway is, and why it should be light."
 WARM_UP_S = 1
 
-Kind = Literal["request", "event"]
-_COUNTED: dict[Kind, str] = {"request": "requests", "event": "events"}
+
+class Work(NamedTuple):
+    """What is sent on so many `connections`; `unit` is what a cost is of.
+
+    `counted` says how many of it passed: `answers` that the load has whole, `events` of those answers, or events
+    that the upstream `wrote`, which is exact where a proxy keeps pace with it.
+    """
+
+    name: str
+    unit: str
+    connections: int
+    counted: Literal["answers", "events", "written"] = "answers"
+    events: int = 0
+    gap_s: float = 0.0
+    prompt: str = PROMPT
 
 
-class Shape(NamedTuple):
-    """How much work: `events` a stream, `gap_s` apart."""
+REQUEST = Work("request", "request", 100)
+STREAM = Work("stream", "event", 200, "written", events=200, gap_s=0.005)
+PROMPT_1MB = Work("prompt", "1 MB prompt", 4, prompt=render_long(1_000_000))
 
-    rounds: int = 3
-    seconds: int = 3
-    connections: int = 100
-    events: int = 100
-    gap_s: float = 0.005
+
+class Turns(NamedTuple):
+    """How long is measured: so many rounds of so many seconds for each proxy."""
+
+    rounds: int
+    seconds: int
+
+
+class Tools(NamedTuple):
+    """Programs that Debian has and Python has not."""
+
+    wrk: str
+    nginx: str | None
+
+
+class Round(NamedTuple):
+    """One proxy's turn; CPU is what was spent within `wall_s`."""
+
+    passed: int
+    wall_s: float
+    proxy_cpu_s: float
+    upstream_cpu_s: float
+    load_cpu_s: float
+
+    @property
+    def cost_us(self) -> float:
+        return self.proxy_cpu_s / self.passed * 1e6
 
 
 class Cost(NamedTuple):
-    """Microseconds of CPU for one request or event, a figure a round; `nginx` is empty where there is none."""
+    """All rounds of one work for one provider, by the proxy's name."""
 
+    work: str
+    unit: str
     provider: str
-    kind: Kind
-    gateway_us: list[float]
-    nginx_us: list[float]
+    connections: int
+    rounds: dict[str, list[Round]]
 
-    @property
-    def ratio(self) -> float | None:
-        return median(self.gateway_us) / median(self.nginx_us) if self.nginx_us else None
+    def cost_us(self, name: str) -> float:
+        return median(turn.cost_us for turn in self.rounds[name])
+
+    def ratio(self, name: str) -> float | None:
+        """To nginx; nothing where that was not measured."""
+        return self.cost_us(name) / self.cost_us(NGINX) if NGINX in self.rounds else None
+
+    def busy(self, name: str) -> tuple[float, float, float]:
+        """How much of one core the proxy, the upstream and the load used, from 0 to 1."""
+        rounds = self.rounds[name]
+        return (
+            median(turn.proxy_cpu_s / turn.wall_s for turn in rounds),
+            median(turn.upstream_cpu_s / turn.wall_s for turn in rounds),
+            median(turn.load_cpu_s / turn.wall_s for turn in rounds),
+        )
 
 
-def measure_wire(shape: Shape, wrk: str, nginx: str | None) -> Iterator[Cost]:
-    """One cost after the other, as they are measured. Raises `RuntimeError` where a request fails."""
-    with ExitStack() as stack:
-        upstream = stack.enter_context(running_upstream(shape))
-        gateway = stack.enter_context(running_gateway(upstream))
-        other = stack.enter_context(running_nginx(nginx, upstream)) if nginx else None
-        for kind in _COUNTED:
-            for provider in PROVIDERS:
-                yield _measure_cost(shape, wrk, upstream, provider, kind, (gateway, other))
+class Stage(NamedTuple):
+    """An upstream, and who stands before it."""
+
+    upstream: Served
+    proxies: Sequence[Proxy]
+
+
+def running_provider(work: Work, nginx: str | None) -> AbstractContextManager[Served]:
+    """The upstream that fits the work."""
+    short_and_whole = not work.events and work.prompt == PROMPT
+    return running_whole(nginx) if short_and_whole else running_upstream(work.events, work.gap_s)
 
 
 @contextmanager
-def running_upstream(shape: Shape) -> Iterator[int]:
-    """Its port."""
-    command = [sys.executable, "-m", "bench.upstream", str(shape.events), str(shape.gap_s)]
-    with running(command, Path(__file__).parents[1], output=subprocess.PIPE) as upstream:
-        yield read_started(upstream.stdout)["port"]
+def running_stage(work: Work, nginx: str | None) -> Iterator[Stage]:
+    """The gateway, and nginx where it is installed."""
+    with ExitStack() as stack:
+        upstream = stack.enter_context(running_provider(work, nginx))
+        proxies = [stack.enter_context(running_gateway(upstream.port))]
+        if nginx:
+            proxies.append(stack.enter_context(running_nginx(nginx, upstream.port)))
+        yield Stage(upstream, proxies)
 
 
-class Turn(NamedTuple):
-    """One proxy's part in a round, and what it came to in each."""
-
-    proxy: Proxy
-    path: str
-    body: str
-    figures_us: list[float]
-
-
-def _measure_cost(
-    shape: Shape, wrk: str, upstream: int, provider: str, kind: Kind, proxies: tuple[Proxy, Proxy | None]
-) -> Cost:
-    gateway, nginx = proxies
-    stream = kind == "event"
-    turns = [Turn(gateway, "/v1/chat/completions", render_chat(provider, stream), [])]
-    if nginx is not None:
-        turns.append(Turn(nginx, *render_native(provider, stream), []))
-    for turn in turns:
-        check_answer(turn.proxy.port, turn.path, turn.body)
-        measure_turn(wrk, upstream, turn.proxy, Load(turn.path, turn.body, shape.connections, WARM_UP_S), kind)
-    for _ in range(shape.rounds):
-        for turn in turns:
-            load = Load(turn.path, turn.body, shape.connections, shape.seconds)
-            turn.figures_us.append(measure_turn(wrk, upstream, turn.proxy, load, kind))
-    return Cost(provider, kind, turns[0].figures_us, turns[1].figures_us if nginx is not None else [])
+def measure_cost(work: Work, turns: Turns, wrk: str, provider: str, stage: Stage) -> Cost:
+    """Raises `RuntimeError` where a request fails."""
+    asks = [(proxy, proxy.render(provider, bool(work.events), work.prompt)) for proxy in stage.proxies]
+    rounds: dict[str, list[Round]] = {proxy.name: [] for proxy in stage.proxies}
+    for proxy, ask in asks:
+        check_answer(proxy, ask)
+        run_load(wrk, proxy.served.port, ask, work.connections, WARM_UP_S)
+    for _ in range(turns.rounds):
+        for proxy, ask in asks:
+            rounds[proxy.name].append(measure_round(work, wrk, stage.upstream, proxy, ask, turns.seconds))
+    return Cost(work.name, work.unit, provider, work.connections, rounds)
 
 
-def measure_turn(wrk: str, upstream: int, proxy: Proxy, load: Load, kind: Kind) -> float:
-    """Microseconds of CPU that `proxy` spent for each request or event that the upstream saw."""
-    before, spent = read_count(upstream, kind), read_cpu_s(proxy.pid)
-    with tempfile.TemporaryDirectory() as folder:
-        sent = run_load(wrk, proxy.port, load, Path(folder))
-    spent, passed = read_cpu_s(proxy.pid) - spent, read_count(upstream, kind) - before
-    if sent.errors or not passed:
-        raise RuntimeError(f"{sent.errors} of {sent.requests} requests to {load.path} failed")
-    return spent / passed * 1e6
+def measure_round(work: Work, wrk: str, upstream: Served, proxy: Proxy, ask: Ask, seconds: int) -> Round:
+    written = read_event_count(upstream) if work.counted == "written" else 0
+    before = (time.monotonic(), read_cpu_s(proxy.served.pid), read_cpu_s(upstream.pid))
+    sent = run_load(wrk, proxy.served.port, ask, work.connections, seconds)
+    after = (time.monotonic(), read_cpu_s(proxy.served.pid), read_cpu_s(upstream.pid))
+    passed = {
+        "answers": lambda: sent.requests,
+        "events": lambda: sent.requests * work.events,
+        "written": lambda: read_event_count(upstream) - written,
+    }[work.counted]()
+    if sent.errors:
+        raise RuntimeError(f"{proxy.name}: {sent.errors} of {sent.requests} requests to {ask.path} failed")
+    if not passed:
+        raise RuntimeError(f"{proxy.name}: no request to {ask.path} was answered within {seconds} s")
+    wall_s, proxy_cpu_s, upstream_cpu_s = (end - start for start, end in zip(before, after, strict=True))
+    return Round(passed, wall_s, proxy_cpu_s, upstream_cpu_s, sent.cpu_s)
 
 
-def read_count(upstream: int, kind: Kind) -> int:
-    count: int = json.loads(get(upstream, "/count")[1])[_COUNTED[kind]]
-    return count
-
-
-def check_answer(port: int, path: str, body: str) -> None:
+def check_answer(proxy: Proxy, ask: Ask) -> None:
     """One request before the load, so that nobody measures how fast an error is."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("POST", path, body, {"content-type": "application/json"})
-    answer = connection.getresponse()
-    text = answer.read()
-    connection.close()
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.served.port, timeout=60)
+    headers = {"content-type": "application/json", **ask.headers}
+    try:
+        connection.request("POST", ask.path, ask.body.encode(), headers)
+        answer = connection.getresponse()
+        text = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise RuntimeError(f"{proxy.name}: {ask.path} was not answered: {error!r}") from None
+    finally:
+        connection.close()
     if answer.status != 200 or b"gateway" not in text:
-        raise RuntimeError(f"{path} answered {answer.status}: {text[:300]!r}")
-
-
-def render_chat(provider: str, stream: bool) -> str:
-    """What a client of the gateway sends."""
-    return json.dumps({"model": provider, "stream": stream, "messages": [{"role": "user", "content": PROMPT}]})
-
-
-def render_native(provider: str, stream: bool) -> tuple[str, str]:
-    """Path and body of the same request in the provider's own API."""
-    if provider == "gemini":
-        verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
-        contents = [{"role": "user", "parts": [{"text": PROMPT}]}]
-        return f"/v1beta/models/bench-model:{verb}", json.dumps({"contents": contents})
-    path = "/v1/messages" if provider == "anthropic" else "/v1/chat/completions"
-    return path, render_chat(provider, stream)
+        raise RuntimeError(f"{proxy.name}: {ask.path} answered {answer.status}: {text[:300]!r}")

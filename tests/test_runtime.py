@@ -88,7 +88,7 @@ async def test_name_that_climbs_in_a_path_is_no_model(folder: Path, name: str) -
 
 async def test_quirks_of_the_host_reach_the_dialect(folder: Path) -> None:
     deployment = await find(folder, "mistral/mistral-large", api_key=KEY)
-    assert deployment.target().quirks is PROVIDERS["mistral"].quirks
+    assert deployment.target.quirks is PROVIDERS["mistral"].quirks
 
 
 async def test_extra_headers_and_organization_are_sent(folder: Path) -> None:

@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
-from feathergate.capability import Capability, find_capability, override_capability
+from feathergate.capability import find_capability, override_capability
 from feathergate.config.litellm import split_model
 from feathergate.config.schema import Config, LitellmParams, ModelEntry, ModelInfo, ServerSettings
 from feathergate.config.secret import Secret
 from feathergate.dialects.contract import Built, Target
-from feathergate.dialects.thought import Remembered, ThoughtMemory
+from feathergate.dialects.thought import ThoughtMemory
 from feathergate.errors import ClientError, ConfigError, NotFoundError, Problem
 from feathergate.http.connect import build_ssl_context
 from feathergate.http.contract import Origin, Timeouts
@@ -43,8 +43,10 @@ _SECRET_CHARS = 8
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """One model at one provider, ready to be asked. `model_name` is the configuration's, `model` the upstream's.
 
-    `address` is the host's, as a URL without a path, and empty for the built-in mock. `secrets` is what the headers
-    hold of them, so that an error that repeats one can be told from others; `secret_headers` are their names.
+    `target` is what a dialect must know of it, `paths` the targets of HTTP requests as they were made so far (by the
+    dialect's own path, so there are few). `address` is the host's, as a URL without a path, and empty for the built-in
+    mock. `secrets` is what the headers hold of them, so that an error that repeats one can be told from others;
+    `secret_headers` are their names.
     """
 
     model_name: str
@@ -60,17 +62,13 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     stream_timeouts: Timeouts
     defaults: Members
     overrides: Members
-    capability: Capability
+    target: Target
     capability_overrides: Mapping[str, Any]
-    strict: bool
+    paths: dict[str, bytes] = {}
 
     def __repr__(self) -> str:
         """Without the key and the parameters."""
         return f"Deployment({self.model_name!r}, {self.provider.name}/{self.model})"
-
-    def target(self, thoughts: Remembered | None = None) -> Target:
-        """For a dialect; `thoughts` is what the provider signed in earlier turns."""
-        return Target(self.model, self.capability, self.strict, thoughts, self.provider.quirks)
 
     def rename(self, model: str) -> Deployment:
         """The same deployment for another of its provider's models. Raises `ClientError` for a name that would lead
@@ -78,14 +76,17 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         if model in (".", ".."):
             raise ClientError(f"'{model}' is not the name of a model.", param="model")
         capability = override_capability(find_capability(model), self.capability_overrides)
-        return msgspec.structs.replace(self, model=model, capability=capability)
+        target = msgspec.structs.replace(self.target, model=model, capability=capability)
+        return msgspec.structs.replace(self, model=model, target=target, paths={})
 
     def build_upstream(self, built: Built, *, stream: bool) -> UpstreamRequest:
         """A dialect's request with this deployment's address and credentials."""
         headers = self.headers
         if built.headers:
             headers += b"".join(f"{name}: {value}\r\n".encode() for name, value in built.headers)
-        target = self.route.fill(built.path, self.model).encode()
+        target = self.paths.get(built.path)
+        if target is None:
+            target = self.paths[built.path] = self.route.fill(built.path, self.model).encode()
         timeouts = self.stream_timeouts if stream else self.timeouts
         return UpstreamRequest(target, headers, built.body, timeouts)
 
@@ -131,6 +132,7 @@ class Runtime:
         self.shared = shared
         self.media = media
         self.master_key: Secret | None = config.general.master_key
+        self._deployments = _list_exact(table)
         self.cors_origins = frozenset(origin.encode() for origin in config.server.cors_allow_origins)
 
     def find_model(self, name: str) -> Match[Deployment | Unsupported]:
@@ -145,6 +147,9 @@ class Runtime:
 
     def find_deployment(self, name: str) -> Deployment:
         """The deployment that serves `name`. Raises `NotFoundError`, or `ClientError` for an unknown provider."""
+        known = self._deployments.get(name)
+        if known is not None:
+            return known
         match = self.find_model(name)
         entry = match.entry
         if isinstance(entry, Unsupported):
@@ -159,6 +164,12 @@ class Runtime:
         nearest = self.table.find_nearest(name)
         hint = f" Did you mean {' or '.join(nearest)}?" if nearest else " GET /v1/models lists what there is."
         return NotFoundError(f"Model not found: {name[:200]}.{hint}", param="model", code="model_not_found")
+
+
+def _list_exact(table: Table[Deployment | Unsupported]) -> dict[str, Deployment]:
+    """What serves each name without a pattern: what most requests ask for, found by one look."""
+    matches = ((name, table.find(name)) for name in table.names if "*" not in name)
+    return {name: match.entry for name, match in matches if match is not None and isinstance(match.entry, Deployment)}
 
 
 def compile_runtime(config: Config, shared: Shared, metrics: Metrics) -> Runtime:
@@ -237,9 +248,14 @@ def _compile_entry(
         stream_timeouts=stream_timeouts,
         defaults=_raw_members(params.defaults),
         overrides=_raw_members(params.extra_body),
-        capability=override_capability(find_capability(model), capability_overrides),
+        target=Target(
+            model,
+            override_capability(find_capability(model), capability_overrides),
+            is_strict(entry, config),
+            shared.thoughts,
+            provider.quirks,
+        ),
         capability_overrides=capability_overrides,
-        strict=is_strict(entry, config),
     )
 
 

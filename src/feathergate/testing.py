@@ -25,8 +25,9 @@ import msgspec
 
 from feathergate.capability import find_capability
 from feathergate.dialects.contract import Context, Dialect, Target
-from feathergate.dialects.pipe import Pipe, Translation
+from feathergate.dialects.pipe import Pipe
 from feathergate.dialects.render import ChunkRenderer, render_answer
+from feathergate.dialects.translation import Translation
 from feathergate.errors import UpstreamError
 from feathergate.events import Event, check_legal
 from feathergate.wire.codec import decode_chat
@@ -170,7 +171,7 @@ def render_stream(dialect: Dialect, context: Context, pieces: Sequence[bytes]) -
     out = b"".join(map(pipe.feed, pieces)) + pipe.close()
     if pipe.error is not None:
         raise pipe.error
-    payloads = [event.data for event in SseReader(_LIMIT_BYTES).feed(out)]
+    payloads = [data for _, data in SseReader(_LIMIT_BYTES).feed(out)]
     assert payloads.index(b"[DONE]") == len(payloads) - 1, "[DONE] is not once and last"
     return [json.loads(payload) for payload in payloads[:-1]]
 
@@ -184,7 +185,7 @@ def _read_cut(dialect: Dialect, context: Context, stream: bytes) -> tuple[Any, U
     """The choices that a client would make of the stream, and the error that it would see."""
     pipe = Pipe(Translation(dialect, context, ChunkRenderer("chatcmpl-test", _CREATED)), _LIMIT_BYTES)
     out = pipe.feed(stream) + pipe.close()
-    chunks = [json.loads(event.data) for event in SseReader(_LIMIT_BYTES).feed(out) if event.data != b"[DONE]"]
+    chunks = [json.loads(data) for _, data in SseReader(_LIMIT_BYTES).feed(out) if data != b"[DONE]"]
     return [chunk["choices"] for chunk in chunks], pipe.error
 
 

@@ -14,8 +14,10 @@ from tests.conformance.openai_reading import list_payloads
 
 from feathergate.dialects.chat import CHAT
 from feathergate.dialects.contract import Context
-from feathergate.dialects.pipe import PassThrough, Pipe, Translation
+from feathergate.dialects.passing import PassThrough
+from feathergate.dialects.pipe import Pipe
 from feathergate.dialects.render import ChunkRenderer
+from feathergate.dialects.translation import Translation
 from feathergate.providers import PROVIDERS
 
 _LIMIT_BYTES = 1 << 24

@@ -10,7 +10,7 @@ import pytest
 
 from feathergate.capability import UNLIMITED
 from feathergate.dialects.chat import CHAT
-from feathergate.dialects.chat.answer import peek_whole
+from feathergate.dialects.chat.answer import WholePeek, peek_whole
 from feathergate.dialects.chat.mending import mend_answer
 from feathergate.dialects.contract import Context, Target
 from feathergate.errors import UpstreamError
@@ -168,7 +168,7 @@ def test_peek_tells_what_to_mend_and_what_it_cost() -> None:
     usage = b'"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}'
     peek = peek_whole(b'{"choices":[{"message":{"content":[{}]},"finish_reason":"stop","logprobs":7}],' + usage + b"}")
     assert (peek.odd, peek.usage and peek.usage.total_tokens) == (False, 3)
-    assert peek_whole(b'{"choices":[{"message":{"tool_calls":[]}}]}') == (True, None)
+    assert peek_whole(b'{"choices":[{"message":{"tool_calls":[]}}]}') == WholePeek(odd=True, usage=None)
     assert peek_whole(b'{"choices":[{"finish_reason":"safety"}]}').odd
 
 

@@ -88,6 +88,11 @@ def test_refusal_is_text() -> None:
     assert contents(user(), {"role": "assistant", "content": [part]})[1] == text("no", role="model")
 
 
+def test_refusal_beside_parts_is_not_lost() -> None:
+    said = {"role": "user", "content": [{"type": "text", "text": "a"}], "refusal": "no"}
+    assert contents(said) == [text("a", "no")]
+
+
 def test_name_of_a_speaker_is_lost_and_said() -> None:
     built = build(messages=[{**user(), "name": "bob"}, model("a", audio={"id": "x"})])
     assert built.dropped == ("messages.name", "messages.audio")

@@ -40,9 +40,9 @@ def read_stream(pieces: Sequence[bytes]) -> list[Event]:
     events: list[Event] = []
     for piece in pieces:
         for event in sse.feed(piece):
-            events += decoder.decode(event.name, event.data)
+            events += decoder.decode(*event)
     if (last := sse.close()) is not None:
-        events += decoder.decode(last.name, last.data)
+        events += decoder.decode(*last)
     return [*events, *decoder.finish()]
 
 

@@ -111,6 +111,18 @@ def test_usage_is_the_last_and_comes_once() -> None:
     assert [(u.prompt_tokens, u.completion_tokens, u.total_tokens) for u in told] == [(9, 4, 13)]
 
 
+def test_details_of_usage_stay_until_others_come() -> None:
+    read_once = {"promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 9}], "serviceTier": "flex"}
+    events = read(
+        {**chunk({"text": "a"}), "usageMetadata": {"promptTokenCount": 9, "totalTokenCount": 9, **read_once}},
+        {**chunk(finish="STOP"), "usageMetadata": {"promptTokenCount": 5, "totalTokenCount": 5}},
+    )
+    told = events[-1]
+    assert isinstance(told, Usage)
+    assert (told.usage.prompt_tokens, told.service_tier) == (5, "flex")
+    assert told.usage.prompt_tokens_details.audio_tokens == 9  # type: ignore[union-attr]
+
+
 def test_citations_come_once_from_the_last_grounding_that_has_any() -> None:
     grounding = {
         "groundingChunks": [{"web": {"uri": "https://a"}}],

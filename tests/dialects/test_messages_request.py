@@ -125,7 +125,10 @@ def test_knob_is_translated_and_nothing_lost(model: str, members: dict[str, Any]
     [
         (NEW, {"temperature": 0.5, "top_p": 0.5}, ("temperature", "top_p"), {}),
         (OLD, {"temperature": 0.5, "top_p": 0.5}, ("top_p",), {"temperature": 0.5}),
+        (NEW, {"temperature": 1.5}, ("temperature",), {}),
+        (OLD, {"temperature": 1, "top_p": 0.5}, ("top_p",), {"temperature": 1}),
         (NEW, {"stop": ["x", " \n", ""]}, ("stop",), {"stop_sequences": ["x"]}),
+        (NEW, {"stop": ""}, ("stop",), {}),
         (NEW, {"service_tier": "flex"}, ("service_tier",), {}),
         (NEW, {"seed": 7, "logit_bias": {"5": 1}, "logprobs": True}, ("seed", "logit_bias", "logprobs"), {}),
         (NEW, {"metadata": {"a": "b"}, "top_k": 5}, ("metadata", "top_k"), {}),

@@ -9,8 +9,10 @@ import pytest
 
 from feathergate.dialects.chat import CHAT
 from feathergate.dialects.contract import Context
-from feathergate.dialects.pipe import PassThrough, Pipe, translate_whole
+from feathergate.dialects.passing import PassThrough
+from feathergate.dialects.pipe import Pipe
 from feathergate.dialects.render import ChunkRenderer
+from feathergate.dialects.translation import translate_whole
 from feathergate.errors import UpstreamError
 
 CONTEXT = Context(model="m")

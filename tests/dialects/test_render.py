@@ -15,6 +15,7 @@ from feathergate.events import (
     Event,
     Extra,
     Finished,
+    FinishReason,
     Logprobs,
     Media,
     Reasoning,
@@ -108,6 +109,14 @@ def test_id_and_time_are_the_providers_or_ours() -> None:
     assert {(c["id"], c["created"]) for c in chunks([Started("", "m"), Text("x")])} == {("fallback", 9)}
 
 
+@pytest.mark.parametrize("include_usage", [True, False])
+def test_text_alone_is_said_as_its_event_is(include_usage: bool) -> None:
+    quick, plain = (ChunkRenderer("fallback", 9, include_usage=include_usage) for _ in range(2))
+    assert quick.render(START) == plain.render(START)
+    for event in (Text('a\u2028"é'), Text(""), Text("other", 1), Text("b"), Text("c", 1)):
+        assert quick.render_text(event.text, event.choice) == plain.render(event)
+
+
 def test_legacy_functions_come_back_as_function_call() -> None:
     events: list[Event] = [START, ToolStarted(0, "c", "f"), ToolArgs(0, "{}"), Finished("tool_calls")]
     choice = answer(events, legacy_functions=True)["choices"][0]
@@ -134,3 +143,12 @@ def test_custom_tools_come_back_with_their_text() -> None:
 def test_answer_without_text_is_still_an_answer(events: list[Event]) -> None:
     assert ChatCompletion.model_validate(answer(events), strict=True).choices[0].message.refusal is None
     check_chunks(chunks(events))
+
+
+@pytest.mark.parametrize("tier", [None, "", "priority"])
+@pytest.mark.parametrize(("reason", "choice"), [("stop", 0), ("length", 0), ("stop", 1)])
+def test_plain_answer_is_written_like_any_other(tier: str | None, reason: FinishReason, choice: int) -> None:
+    ends = [Finished(reason, choice), Usage(TokenUsage(1, 2, 3), tier)]
+    plain = [Started('"', "mé", 7, tier), Text("a\n\u2028", choice), *ends]
+    in_two = [Started('"', "mé", 7, tier), Text("a", choice), Text("\n\u2028", choice), *ends]
+    assert render_answer(plain, "id", 1) == render_answer(in_two, "id", 1)

@@ -13,8 +13,10 @@ from feathergate.dialects.chat import CHAT
 from feathergate.dialects.contract import Built, Context, Dialect, Target
 from feathergate.dialects.gemini import GEMINI
 from feathergate.dialects.messages import MESSAGES
-from feathergate.dialects.pipe import PassThrough, Pipe, Translation
+from feathergate.dialects.passing import PassThrough
+from feathergate.dialects.pipe import Pipe
 from feathergate.dialects.render import ChunkRenderer, render_answer
+from feathergate.dialects.translation import Translation
 from feathergate.errors import ClientError
 from feathergate.events import Event
 from feathergate.testing import read_stream, render_stream

@@ -65,7 +65,7 @@ def test_024_separators_of_unicode_are_no_line_breaks(model: str, stream: bytes)
 
 
 def test_024_separators_written_to_the_client_stay_in_their_line() -> None:
-    assert [event.data for event in SseReader(99).feed(encode_event(dump(ODD)))] == [dump(ODD)]
+    assert [data for _, data in SseReader(99).feed(encode_event(dump(ODD)))] == [dump(ODD)]
 
 
 def test_025_gemini_may_answer_with_an_array() -> None:

@@ -27,7 +27,7 @@ from tests.edge_cases.asking import (
 from feathergate.capability import UNLIMITED, find_capability
 from feathergate.dialects.chat import CHAT
 from feathergate.dialects.contract import Target
-from feathergate.dialects.pipe import translate_whole
+from feathergate.dialects.translation import translate_whole
 from feathergate.wire.codec import decode_chat
 
 PLAIN, REASONING, GPT_5, GPT_5_1, NEWEST = "gpt-4o", "o3-mini", "gpt-5-mini", "gpt-5.1", "gpt-5.6-luna"

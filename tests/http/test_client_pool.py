@@ -6,12 +6,14 @@ import asyncio
 import time
 
 import pytest
-from tests.scripted_upstream import FIN, REQUEST, RST, Step, build_answer
+from tests.scripted_upstream import FIN, REQUEST, RST, ScriptedUpstream, Step, build_answer
 from tests.upstream_call import HEAD, PATIENT, RememberingSink, ask, get_error, serve
 
 from feathergate.http import client
+from feathergate.http.client import Pool
 from feathergate.http.contract import Headers, HttpError
 from feathergate.http.limits import ClientLimits
+from feathergate.http.ticker import Ticker, Watched
 
 OK = build_answer(b"hello")
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -126,6 +128,50 @@ async def test_fresh_connection_is_never_retried() -> None:
     async with serve([REQUEST, RST]) as (upstream, pool):
         sink = await ask(pool).finished()
         assert (get_error(sink), upstream.connections, pool.stale_retries) == (("reset", True), 1, 0)
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, client._JOIN_LIMIT_BYTES, client._JOIN_LIMIT_BYTES + 1, 3_000_000])
+async def test_request_arrives_whole_on_a_fresh_and_on_a_pooled_connection(size_bytes: int) -> None:
+    body = bytes(range(256)) * (size_bytes // 256) + b"x" * (size_bytes % 256)
+    async with serve([REQUEST, OK, REQUEST, OK]) as (upstream, pool):
+        for _ in range(2):
+            assert (await ask(pool, body=body).finished()).body == b"hello"
+    assert upstream.requests == [HEAD % size_bytes + body] * 2
+
+
+class CountingTicker(Ticker):
+    """Knows what it watches."""
+
+    def __init__(self) -> None:
+        super().__init__(asyncio.get_running_loop(), period_s=0.01)
+        self.items: set[object] = set()
+
+    def watch(self, item: Watched) -> None:
+        self.items.add(item)
+        super().watch(item)
+
+    def forget(self, item: Watched) -> None:
+        self.items.discard(item)
+        super().forget(item)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [[REQUEST, OK], [REQUEST, OK, FIN], [REQUEST, RST], [REQUEST, b"rubbish"], [REQUEST, CHUNKED], [REQUEST]],
+    ids=["kept", "ended", "reset", "refused", "cancelled in body", "cancelled"],
+)
+async def test_connection_is_watched_exactly_as_long_as_it_lives(script: list[Step]) -> None:
+    async with ScriptedUpstream(script) as upstream:
+        pool = Pool(upstream.origin, ClientLimits(), ticker := CountingTicker())
+        sink = ask(pool)
+        assert len(ticker.items) == 1
+        await asyncio.sleep(0.05)
+        assert len(ticker.items) == pool.open
+        assert sink.call is not None
+        sink.call.cancel()
+        pool.close()
+        await asyncio.sleep(0.02)
+        assert (len(ticker.items), pool.open) == (0, 0)
 
 
 # The caller's hand.

@@ -299,6 +299,26 @@ async def test_begun_drain_still_serves_with_a_close() -> None:
     assert [(seen.status, seen.headers[b"connection"]) for seen in answers] == [(200, b"close")] * 2
 
 
+async def test_idle_client_gets_one_more_answer_within_the_grace() -> None:
+    async with serve(echo) as serving:
+        client = await serving.connect()
+        client.send(build_request())
+        await client.answer()
+        serving.server.begin_drain(idle_grace_s=1.0)
+        client.send(build_request("/again"))
+        seen = await client.answer()
+        assert (seen.body, seen.headers[b"connection"], await client.rest()) == (b"GET /again ", b"close", b"")
+
+
+async def test_idle_client_that_sends_nothing_more_is_closed_after_the_grace() -> None:
+    async with serve(echo) as serving:
+        client = await serving.connect()
+        client.send(build_request())
+        await client.answer()
+        serving.server.begin_drain(idle_grace_s=0.1)
+        assert await asyncio.wait_for(client.rest(), 2.0) == b""
+
+
 async def test_started_stream_ends_properly_in_a_drain() -> None:
     held = Held()
     async with serve(held) as serving:

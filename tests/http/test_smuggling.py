@@ -23,6 +23,8 @@ def line(request_line: bytes) -> bytes:
     return request_line + b"\r\n" + HOST + b"\r\n"
 
 
+HARMLESS = post(HOST + b"content-length: 5\r\n", b"hello")
+
 REFUSED: dict[str, tuple[int, bytes]] = {
     # Two lengths.
     "CL and TE": (400, post(CHUNKED + b"content-length: 5\r\n", b"0\r\n\r\n")),
@@ -158,6 +160,23 @@ async def test_ambiguous_request_is_refused_and_its_tail_not_executed(name: str)
         assert seen.body.startswith(b"%d " % status)
 
 
+@pytest.mark.parametrize("name", REFUSED)
+async def test_ambiguous_request_is_refused_where_a_harmless_twin_was_served_before(name: str) -> None:
+    status, attack = REFUSED[name]
+    paths: list[str] = []
+
+    def remember(request: Request, responder: Responder) -> None:
+        paths.append(request.path)
+        echo(request, responder)
+
+    async with serve(remember) as serving:
+        client = await serving.connect()
+        for _ in range(3):
+            await client.ask(HARMLESS)
+        seen = await client.ask(attack + TAIL)
+        assert (seen.status, await client.rest(), paths) == (status, b"", ["/x"] * 3)
+
+
 # Large heads take long byte by byte, and say nothing of parsing.
 SHORT = [name for name, (_, attack) in REFUSED.items() if len(attack) < 1_000]
 
@@ -200,6 +219,14 @@ async def test_unusual_request_is_served_and_so_is_the_next(name: str) -> None:
         client.send(ACCEPTED[name] + build_request("/next"))
         first, second = await client.answer(), await client.answer()
     assert (first.status, first.body, second.body) == (200, b"POST /x hello", b"GET /next ")
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+async def test_unusual_request_is_served_every_time_it_comes(name: str) -> None:
+    async with serve(echo) as serving:
+        client = await serving.connect()
+        answers = [await client.ask(data) for data in (HARMLESS, *[ACCEPTED[name]] * 4, HARMLESS)]
+    assert [(seen.status, seen.body) for seen in answers] == [(200, b"POST /x hello")] * 6
 
 
 @pytest.mark.parametrize("name", ACCEPTED)

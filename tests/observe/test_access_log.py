@@ -6,16 +6,18 @@ import fcntl
 import itertools
 import os
 import pty
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from feathergate.observe import access_log
-from feathergate.observe.access_log import LINE_LIMIT_BYTES, AccessLog, build_line, render_json, render_text
+from feathergate.observe.access_log import GATHER_S, LINE_LIMIT_BYTES, AccessLog, build_line, render_json, render_text
 from feathergate.observe.outcome import Outcome
 from feathergate.wire.chat import Usage
 
@@ -46,6 +48,19 @@ def pipe() -> Iterator[tuple[int, int]]:
             os.close(end)
         except OSError:
             pass
+
+
+def record_writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of what is written from now on."""
+    sizes: list[int] = []
+    write = os.write
+
+    def record(fd: int, data: bytes) -> int:
+        sizes.append(len(data))
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", record)
+    return sizes
 
 
 def read_lines(fd: int) -> list[dict[str, Any]]:
@@ -136,6 +151,12 @@ def test_line_is_bounded_whatever_the_names(render: Callable[[Any], bytes], name
     assert len(render(build_line(outcome, NOON))) <= LINE_LIMIT_BYTES
 
 
+@pytest.mark.parametrize("render", [render_json, render_text])
+def test_line_is_bounded_whatever_the_numbers(render: Callable[[Any], bytes]) -> None:
+    outcome = build_outcome(usage=Usage(10**4299, 10**4300, 0))
+    assert len(render(build_line(outcome, NOON))) <= LINE_LIMIT_BYTES
+
+
 # --- the output -------------------------------------------------------------------------------------------------
 
 
@@ -153,6 +174,46 @@ def test_lines_flow_without_a_close(pipe: tuple[int, int]) -> None:
         log.write(build_outcome(request_id=f"fg_{number}"), NOON)
         assert msgspec.json.decode(os.read(pipe[0], 4096))["request_id"] == f"fg_{number}"
     log.close()
+
+
+def test_file_gets_what_has_gathered_in_one_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = record_writes(monkeypatch)
+    with (tmp_path / "log").open("wb") as file:
+        log = AccessLog(file.fileno())
+        for _ in range(200):
+            log.write(build_outcome(), NOON)
+        log.close()
+    assert len(sizes) <= 2
+    assert (tmp_path / "log").read_bytes().count(b"\n") == 200
+
+
+def test_pipe_gets_no_more_than_it_takes_in_one_piece(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = record_writes(monkeypatch)
+    log = AccessLog(pipe[1])
+    for _ in range(100):
+        log.write(build_outcome(), NOON)
+    log.close()
+    assert select.PIPE_BUF // 2 < max(sizes) <= select.PIPE_BUF
+
+
+def test_thread_wakes_fifty_times_a_second_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = record_writes(monkeypatch)
+    with (tmp_path / "log").open("wb") as file:
+        log = AccessLog(file.fileno())
+        started = time.monotonic()
+        while time.monotonic() < started + 0.2:
+            log.write(build_outcome(), NOON)
+            time.sleep(0.001)
+        assert 2 <= len(sizes) <= (time.monotonic() - started) / GATHER_S
+        log.close()
+
+
+def test_close_of_an_idle_log_does_not_wait(pipe: tuple[int, int]) -> None:
+    for _ in range(20):
+        log = AccessLog(pipe[1])
+        started = time.monotonic()
+        log.close()
+        assert time.monotonic() - started < 0.5
 
 
 def test_close_waits_a_while_for_a_full_pipe_that_does_not_block(pipe: tuple[int, int]) -> None:

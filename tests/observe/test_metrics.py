@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from feathergate.observe.metrics import DECLARATIONS, Metrics
+from feathergate.observe.declaration import DECLARATIONS
+from feathergate.observe.metrics import Metrics
 from feathergate.observe.outcome import Outcome
+from feathergate.observe.snapshot import FOLDER_VARIABLE, open_snapshots
 from feathergate.wire.chat import CompletionTokensDetails, PromptTokensDetails, Usage
 
 USAGE = Usage(
@@ -67,6 +67,15 @@ def test_client_that_left_counts_as_neither() -> None:
     assert samples['feathergate_client_disconnects_total{model="fast",provider="openai"}'] == 1
     assert samples['feathergate_request_duration_seconds_count{model="fast",provider="openai"}'] == 0
     assert samples['feathergate_tokens_total{kind="prompt",model="fast",provider="openai"}'] == 10
+
+
+def test_tokens_out_of_all_reason_add_nothing() -> None:
+    metrics = Metrics(["fast"])
+    for tokens in (10**4299, -7, 5):
+        metrics.observe(build_outcome(usage=Usage(tokens, tokens, 0, PromptTokensDetails(cached_tokens=tokens))))
+    samples = scrape(metrics)
+    for kind in ("prompt", "completion", "cached"):
+        assert samples[f'feathergate_tokens_total{{kind="{kind}",model="fast",provider="openai"}}'] == 5
 
 
 # --- by model and provider --------------------------------------------------------------------------------------
@@ -150,33 +159,65 @@ def test_reload_brings_names_and_loses_none() -> None:
 
 # --- workers ----------------------------------------------------------------------------------------------------
 
-WORKER = """
-import os, sys
-from feathergate.observe.metrics import Metrics, forget_worker
-from feathergate.observe.outcome import Outcome
-metrics = Metrics(["fast"])
-for status in map(int, sys.argv[1].split(",")):
-    metrics.observe(Outcome("r", 1.0, model="fast", provider="openai", status=status, ended=2.0))
-metrics.stream_opened("fast", "openai")
-if sys.argv[2] == "dies":
-    forget_worker(os.getpid())
-sys.stdout.buffer.write(metrics.render())
-"""
 
-
-def run_worker(folder: Path, statuses: str, end: str) -> list[str]:
-    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
-    command = [sys.executable, "-c", WORKER, statuses, end]
-    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()
+def open_worker(folder: Path) -> Metrics:
+    return Metrics(["fast"], open_snapshots({FOLDER_VARIABLE: str(folder)}))
 
 
 def test_every_worker_answers_for_all(tmp_path: Path) -> None:
-    run_worker(tmp_path, "200,200,500", "dies")
-    lines = run_worker(tmp_path, "200,499", "lives")
-    for sample in ("requests_total 4", "requests_successful 3", "requests_failed 1"):
-        assert f"feathergate_{sample}" in lines
-    assert 'feathergate_streams_open{model="fast",provider="openai"} 1.0' in lines
-    assert 'feathergate_request_duration_seconds_count{model="fast",provider="openai"} 4.0' in lines
+    one, two = open_worker(tmp_path), open_worker(tmp_path)
+    for status in (200, 200, 500):
+        one.observe(build_outcome(status=status, usage=USAGE))
+    two.observe(build_outcome(status=200))
+    two.observe(build_outcome(status=499, model="two's alone"))
+    assert totals(one) == [3, 2, 1]
+    assert totals(two) == [4, 3, 1]
+    assert scrape(one) == scrape(two)
+    assert scrape(one)['feathergate_request_duration_seconds_bucket{le="0.5",model="fast",provider="openai"}'] == 4
+
+
+def test_worker_tells_the_others_soon_after_a_change(tmp_path: Path) -> None:
+    one, two = open_worker(tmp_path), open_worker(tmp_path)
+    told: list[int] = []
+    one.on_change = lambda: told.append(1)
+    for changes in (1, 2):
+        one.observe(build_outcome())
+        one.stream_opened("fast", "openai")
+        assert len(told) == changes
+        one.flush()
+        assert totals(two)[0] == changes
+
+
+def test_change_after_a_scrape_is_told_too(tmp_path: Path) -> None:
+    worker = open_worker(tmp_path)
+    told: list[int] = []
+    worker.on_change = lambda: told.append(1)
+    for _ in range(2):
+        worker.stream_opened("fast", "openai")
+        worker.render()
+    assert len(told) == 2
+
+
+def test_lone_worker_has_nobody_to_tell() -> None:
+    metrics = Metrics(["fast"], open_snapshots({}))
+    told: list[int] = []
+    metrics.on_change = lambda: told.append(1)
+    metrics.observe(build_outcome())
+    metrics.render()
+    metrics.observe(build_outcome())
+    assert told == []
+
+
+async def test_counts_while_scrapes_go_on_are_exact(tmp_path: Path) -> None:
+    one, two = open_worker(tmp_path), open_worker(tmp_path)
+    scrapes = [asyncio.create_task(asyncio.to_thread(worker.render)) for worker in (one, two) * 20]
+    for _ in range(2000):
+        one.observe(build_outcome(usage=USAGE))
+        two.observe(build_outcome(status=502))
+        await asyncio.sleep(0)
+    await asyncio.gather(*scrapes)
+    one.flush()
+    assert totals(two) == [4000, 2000, 2000]
 
 
 # --- the page ---------------------------------------------------------------------------------------------------

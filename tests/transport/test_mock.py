@@ -65,8 +65,8 @@ class Recorder:
     def events(self) -> list[Any]:
         """The stream's JSON events; the last must be `[DONE]`."""
         *events, done = SseReader(1 << 20).feed(self.body)
-        assert done.data == b"[DONE]"
-        return [msgspec.json.decode(event.data) for event in events]
+        assert done[1] == b"[DONE]"
+        return [msgspec.json.decode(data) for _, data in events]
 
     @property
     def text(self) -> str:
@@ -275,7 +275,7 @@ async def test_error_after_words_ends_the_stream_in_an_error_event() -> None:
     sink = await ask("error?status=503&after=2", stream=True)
     events = SseReader(1 << 20).feed(sink.body)
     assert (sink.status, len(events)) == (200, 4)
-    assert msgspec.json.decode(events[-1].data)["error"]["code"] == "server_is_overloaded"
+    assert msgspec.json.decode(events[-1][1])["error"]["code"] == "server_is_overloaded"
 
 
 async def test_cut_breaks_the_stream_after_so_many_words() -> None:

@@ -102,7 +102,7 @@ def explain_request(runtime: Runtime, body: bytes, model: str | None = None) -> 
         headers=_hide(upstream.headers, deployment),
         body=_hide_members(built, deployment),
         dropped=built.dropped,
-        strict=deployment.strict,
+        strict=deployment.target.strict,
     )
 
 

@@ -112,7 +112,8 @@ def serve(
     """Serve OpenAI's API.
 
     SIGTERM and SIGINT let requests under way finish, for as long as server_settings.drain_timeout_s says; a
-    second one ends at once.
+    second one ends at once. With --workers above 1, SIGUSR2 replaces one worker after the other, and nobody is
+    refused meanwhile.
     """
     _hold_standard_streams()
     address = Address(bind.host if host is None else host, bind.port if port is None else port)
@@ -148,6 +149,7 @@ def _refuse_exposure(address: Address) -> str:
 def _run(config: Config, sock: socket.socket, address: Address, workers: int) -> int:
     on_ready = partial(_announce, config, address._replace(port=sock.getsockname()[1]), workers)
     if workers == 1:
+        signal.signal(signal.SIGUSR2, _explain_no_roll)
         _work(config, sock, on_ready)
         return ExitCode.DONE
     from tempfile import TemporaryDirectory
@@ -162,6 +164,10 @@ def _run(config: Config, sock: socket.socket, address: Address, workers: int) ->
         return run_workers(workers, partial(_live, config, sock), Hooks(on_ready, sock.close), metrics_folder)
 
 
+def _explain_no_roll(*_: object) -> None:
+    _log.warning("SIGUSR2 is not heeded: one worker has none to take its place; start with --workers 2 or more")
+
+
 def _work(config: Config, sock: socket.socket, on_ready: Callable[[], None]) -> None:
     """The one worker, in this process."""
     from feathergate.server.process import run_worker
@@ -174,7 +180,14 @@ def _live(config: Config, sock: socket.socket, cradle: Cradle) -> int:
     from feathergate.server.process import run_worker
 
     try:
-        run_worker(config, sock, cradle.on_ready, stop_signals=(signal.SIGTERM,), lifeline=cradle.lifeline)
+        run_worker(
+            config,
+            sock,
+            cradle.on_ready,
+            stop_signals=(signal.SIGTERM,),
+            lifeline=cradle.lifeline,
+            share=cradle.share,
+        )
     except ConfigError as error:
         click.echo(_NOTHING_STARTED + render_config_error(error), err=True)
         return ExitCode.REFUSED

@@ -37,13 +37,12 @@ class ThinkingBlocks:
         if event.block is None:
             return
         block = self._blocks.setdefault(event.block, _Block())
-        match event:
-            case Reasoning():
-                block.pieces.append(event.text)
-            case Signature():
-                block.signature = event.signature
-            case RedactedReasoning():
-                block.data = event.data
+        if isinstance(event, Reasoning):
+            block.pieces.append(event.text)
+        elif isinstance(event, Signature):
+            block.signature = event.signature
+        else:
+            block.data = event.data
 
     def build(self) -> list[dict[str, str]]:
         """The blocks in their order, as Anthropic has them."""

@@ -11,9 +11,9 @@ reference/wire/anthropic.md "Thinking round trip", gemini.md section 3.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 
@@ -33,6 +33,8 @@ class Thought(msgspec.Struct, frozen=True):
     blocks: tuple[dict[str, Any], ...] = ()
     extra: dict[str, Any] | None = None
 
+
+M = TypeVar("M", bound=Message)
 
 _decode_thought = msgspec.json.Decoder(Thought).decode
 
@@ -84,6 +86,8 @@ def _measure(call_id: str, encoded: bytes) -> int:
 class ThoughtRecorder:
     """Listens to one answer's events; `keep` gives `memory` what the answer's tool calls will need."""
 
+    __slots__ = ("_calls", "_extra", "_memory", "_thinking")
+
     def __init__(self, memory: ThoughtMemory) -> None:
         self._memory = memory
         self._calls: list[ToolStarted] = []
@@ -92,30 +96,43 @@ class ThoughtRecorder:
 
     def listen(self, events: Iterable[Event]) -> None:
         for event in events:
-            match event:
-                case ToolStarted():
-                    self._calls.append(event)
-                case Reasoning() | Signature() | RedactedReasoning():
-                    self._thinking.setdefault(event.choice, ThinkingBlocks()).add(event)
-                case Extra():
-                    self._extra[event.choice] = event.value
+            hear = self._HEARERS.get(type(event))
+            if hear is not None:
+                hear(self, event)
 
     def keep(self) -> None:
+        if not self._calls:
+            return
         blocks = {choice: tuple(thinking.build()) for choice, thinking in self._thinking.items()}
         for call in self._calls:
             thought = Thought(call.signature, blocks.get(call.choice, ()), self._extra.get(call.choice))
             if thought != Thought():
                 self._memory.keep(call.id, thought)
 
+    def _hear_call(self, event: ToolStarted) -> None:
+        self._calls.append(event)
 
-def restore_thoughts(messages: list[Message], remembered: Remembered | None) -> list[Message]:
+    def _hear_thinking(self, event: Reasoning | Signature | RedactedReasoning) -> None:
+        self._thinking.setdefault(event.choice, ThinkingBlocks()).add(event)
+
+    def _hear_extra(self, event: Extra) -> None:
+        self._extra[event.choice] = event.value
+
+    _HEARERS: ClassVar[Mapping[type[Event], Callable[[ThoughtRecorder, Any], None]]] = {
+        ToolStarted: _hear_call,
+        **dict.fromkeys((Reasoning, Signature, RedactedReasoning), _hear_thinking),
+        Extra: _hear_extra,
+    }
+
+
+def restore_thoughts(messages: list[M], remembered: Remembered | None) -> list[M]:
     """The history with what was remembered put back; the given messages are not changed."""
     if remembered is None:
         return messages
     return [_restore(message, remembered) if message.tool_calls else message for message in messages]
 
 
-def _restore(message: Message, remembered: Remembered) -> Message:
+def _restore(message: M, remembered: Remembered) -> M:
     thoughts = [remembered.recall(call.id) for call in message.tool_calls or ()]
     known = next((thought for thought in thoughts if thought is not None), None)
     if known is None:

@@ -7,16 +7,18 @@ back and does not try again: `exchange.py` does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
+import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
 from feathergate.dialects.chat import CHAT
 from feathergate.dialects.contract import Built
-from feathergate.dialects.pipe import PassThrough, Pipe, Translation
+from feathergate.dialects.passing import PassThrough
+from feathergate.dialects.pipe import Pipe
 from feathergate.dialects.render import ChunkRenderer
-from feathergate.dialects.thought import Remembered, ThoughtRecorder
+from feathergate.dialects.thought import ThoughtRecorder
+from feathergate.dialects.translation import Translation
 from feathergate.gateway.relay import Reading, Relay
 from feathergate.runtime import Deployment, Runtime
 from feathergate.transport.media import File, inline_remotes
@@ -27,7 +29,7 @@ from feathergate.wire.codec import Members, decode_chat, encode
 _SYNONYMS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True):
     """What the client asked, and what every attempt has in common. `deadline` is the loop's time."""
 
     request: ChatRequest
@@ -35,7 +37,6 @@ class Asked(NamedTuple):
     request_id: str
     created: int
     deadline: float
-    thoughts: Remembered | None = None
 
     @property
     def stream(self) -> bool:
@@ -47,39 +48,35 @@ class Asked(NamedTuple):
         return sum(memoryview(message).nbytes for message in self.request.messages)
 
 
-class Attempt(NamedTuple):
-    """A call under way, and what could not be carried to it."""
-
-    relay: Relay
-    dropped: tuple[str, ...]
-
-
 def inline_media(asked: Asked, messages: Sequence[Message], files: Mapping[str, File]) -> Asked:
     """The same request with the files in the place of their URLs; `messages` are its own, decoded."""
     raw = inline_remotes(asked.request.messages, messages, files)
     members = {**asked.members, "messages": Raw(b"[%b]" % b",".join(raw))}
-    return asked._replace(request=replace(asked.request, messages=raw), members=members)
+    return replace(asked, request=replace(asked.request, messages=raw), members=members)
 
 
-def start_attempt(runtime: Runtime, deployment: Deployment, asked: Asked, built: Built) -> Attempt:
+def start_attempt(runtime: Runtime, deployment: Deployment, asked: Asked, built: Built) -> Relay:
     """Send what `build_attempt` has made of the request."""
-    server = runtime.config.server
-    dialect = deployment.provider.dialect
+    server, shared = runtime.config.server, runtime.shared
+    dialect, context = deployment.provider.dialect, built.context
     fallback_id = f"chatcmpl-{asked.request_id}"
+    if dialect is not CHAT:
+        context = replace(context, fallback_id=fallback_id)
     reading = Reading(
         dialect,
-        replace(built.context, fallback_id=fallback_id),
+        context,
         fallback_id,
         asked.created,
         server.upstream_body_limit_bytes,
         deployment.secrets,
-        ThoughtRecorder(runtime.shared.thoughts),
+        shared.thoughts,
     )
-    pipe = _open_pipe(reading, asked, server.upstream_event_limit_bytes) if asked.stream else None
-    upstream = deployment.build_upstream(built, stream=asked.stream)
-    relay = Relay(runtime.shared.ticker, reading, pipe, asked.deadline, upstream.timeouts.idle_s)
+    stream = asked.stream
+    pipe = _open_pipe(reading, asked, server.upstream_event_limit_bytes) if stream else None
+    upstream = deployment.build_upstream(built, stream=stream)
+    relay = Relay(shared.ticker, reading, pipe, asked.deadline, upstream.timeouts.idle_s)
     relay.attach(deployment.transport.send(upstream, relay))
-    return Attempt(relay, built.dropped)
+    return relay
 
 
 def build_attempt(deployment: Deployment, asked: Asked) -> Built:
@@ -90,8 +87,7 @@ def build_attempt(deployment: Deployment, asked: Asked) -> Built:
     request, members = asked.request, asked.members
     if deployment.defaults or deployment.overrides:
         request, members = decode_chat(encode(merge_members(deployment, members)))
-    target = deployment.target(asked.thoughts)
-    return deployment.provider.dialect.build_request(request, members, target)
+    return deployment.provider.dialect.build_request(request, members, deployment.target)
 
 
 def merge_members(deployment: Deployment, members: Members) -> Members:
@@ -110,4 +106,5 @@ def _open_pipe(reading: Reading, asked: Asked, limit_bytes: int) -> Pipe:
     )
     if reading.dialect is CHAT:
         return Pipe(PassThrough(reading.context, renderer), limit_bytes)
-    return Pipe(Translation(reading.dialect, reading.context, renderer, reading.recorder), limit_bytes)
+    recorder = ThoughtRecorder(reading.thoughts) if reading.thoughts is not None else None
+    return Pipe(Translation(reading.dialect, reading.context, renderer, recorder), limit_bytes)

@@ -25,8 +25,8 @@ from feathergate.errors import (
     UnavailableError,
     UpstreamError,
 )
-from feathergate.gateway.attempt import Asked, Attempt, build_attempt, inline_media, start_attempt
-from feathergate.gateway.relay import build_internal
+from feathergate.gateway.attempt import Asked, build_attempt, inline_media, start_attempt
+from feathergate.gateway.relay import Relay, build_internal
 from feathergate.http.contract import HttpError, Responder
 from feathergate.observe.outcome import Outcome
 from feathergate.runtime import Deployment, Runtime
@@ -47,6 +47,8 @@ T = TypeVar("T")
 
 class Exchange:
     """One chat request. `headers` is the block that every answer to it carries (request id, CORS)."""
+
+    __slots__ = ("_created", "_headers", "_opened", "_outcome", "_responder", "_runtime")
 
     def __init__(self, runtime: Runtime, responder: Responder, outcome: Outcome, headers: bytes, created: int) -> None:
         self._runtime = runtime
@@ -73,24 +75,31 @@ class Exchange:
 
     async def _run(self, body: bytes) -> None:
         runtime, outcome = self._runtime, self._outcome
-        request, members = await self._compute(len(body), partial(decode_chat, body))
+        size_bytes = len(body)
+        if size_bytes < OFF_LOOP_BYTES:
+            request, members = decode_chat(body)
+        else:
+            request, members = await asyncio.to_thread(decode_chat, body)
         outcome.stream = bool(request.stream)
         deployment = runtime.find_deployment(request.model)
         outcome.model = deployment.model_name
         outcome.provider = deployment.provider.name
         outcome.served_model = deployment.model
         deadline = outcome.started + runtime.config.total_timeout_s
-        asked = Asked(request, members, outcome.request_id, self._created, deadline, runtime.shared.thoughts)
+        asked = Asked(request, members, outcome.request_id, self._created, deadline)
         if runtime.media is not None and deployment.provider.dialect is not CHAT:
             asked = await self._inline_media(runtime.media, asked)
-        size_bytes = max(len(body), asked.size_bytes) + _BYTES_A_MESSAGE * len(request.messages)
-        built = await self._compute(size_bytes, partial(build_attempt, deployment, asked))
+            size_bytes = max(size_bytes, asked.size_bytes)
+        if size_bytes + _BYTES_A_MESSAGE * len(request.messages) < OFF_LOOP_BYTES:
+            built = build_attempt(deployment, asked)
+        else:
+            built = await asyncio.to_thread(build_attempt, deployment, asked)
         await self._attempt(deployment, asked, built)
 
     async def _inline_media(self, media: MediaFetcher, asked: Asked) -> Asked:
         """The request with what it names by URL fetched and put in place; untouched where the client has left."""
         responder = self._responder
-        messages = await self._compute(asked.size_bytes, partial(decode_messages, asked.request.messages))
+        messages = await self._compute(asked.size_bytes, decode_messages, asked.request.messages)
         remotes = find_remotes(messages)
         if not remotes or responder.closed:
             return asked
@@ -105,26 +114,28 @@ class Exchange:
             return asked
         files = fetching.result()
         size_bytes = asked.size_bytes + sum(len(file.data) for file in files.values())
-        return await self._compute(size_bytes, partial(inline_media, asked, messages, files))
+        return await self._compute(size_bytes, inline_media, asked, messages, files)
 
-    async def _compute(self, size_bytes: int, work: Callable[[], T]) -> T:
+    async def _compute(self, size_bytes: int, work: Callable[..., T], *args: Any) -> T:
         """Pure work on a body of `size_bytes`: here and now, or in a thread where it could hold up the others."""
-        return work() if size_bytes < OFF_LOOP_BYTES else await asyncio.to_thread(work)
+        return work(*args) if size_bytes < OFF_LOOP_BYTES else await asyncio.to_thread(work, *args)
 
     async def _attempt(self, deployment: Deployment, asked: Asked, built: Built) -> None:
         responder, outcome = self._responder, self._outcome
         if responder.closed:
             outcome.status = CLIENT_LEFT
             return
-        attempt = start_attempt(self._runtime, deployment, asked, built)
-        relay = attempt.relay
+        relay = start_attempt(self._runtime, deployment, asked, built)
         outcome.attempts += 1
         outcome.dropped = built.dropped
         responder.on_close = relay.abandon
         try:
             await relay.ready
-            if relay.error is None and not relay.client_left:
-                await self._answer(attempt)
+            if relay.whole is not None:
+                outcome.status = 200
+                self._responder.respond(200, JSON + self._render_headers(), relay.whole.body)
+            elif relay.error is None and not relay.client_left:
+                await self._stream(relay)
         except asyncio.CancelledError:
             relay.break_off(_build_stopping())
         finally:
@@ -137,26 +148,22 @@ class Exchange:
         elif relay.error is not None and self._opened:
             note_error(outcome, relay.error)
         elif relay.error is not None:
-            raise relay.error
+            self._refuse(relay.error)  # not raised: an error that holds its own frame waits for the garbage collector
 
-    async def _answer(self, attempt: Attempt) -> None:
-        """Past the barrier: the whole answer, or the stream to its end."""
-        relay, outcome = attempt.relay, self._outcome
-        headers = self._headers
-        if attempt.dropped:
-            headers += b"x-feathergate-dropped: %b\r\n" % render_dropped(attempt.dropped)
+    async def _stream(self, relay: Relay) -> None:
+        """Past the barrier: the stream, to its end."""
+        metrics, outcome = self._runtime.metrics, self._outcome
         outcome.status = 200
-        if relay.whole is not None:
-            self._responder.respond(200, JSON + headers, relay.whole.body)
-            return
-        metrics = self._runtime.metrics
         metrics.stream_opened(outcome.model, outcome.provider)
         try:
             self._opened = True
-            relay.open(self._responder, _STREAM + headers)
-            await relay.done
+            await relay.open(self._responder, _STREAM + self._render_headers())
         finally:
             metrics.stream_closed(outcome.model, outcome.provider)
+
+    def _render_headers(self) -> bytes:
+        dropped = self._outcome.dropped
+        return self._headers + b"x-feathergate-dropped: %b\r\n" % render_dropped(dropped) if dropped else self._headers
 
     def _refuse(self, error: FeatherGateError) -> None:
         """The error as the answer, or a broken connection where the answer has begun."""

@@ -12,10 +12,13 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import msgspec
+
 from feathergate.dialects.contract import Context, Dialect
-from feathergate.dialects.pipe import Pipe, Whole, translate_whole
+from feathergate.dialects.pipe import Pipe
 from feathergate.dialects.render import render_error_event
-from feathergate.dialects.thought import ThoughtRecorder
+from feathergate.dialects.thought import ThoughtMemory
+from feathergate.dialects.translation import Whole, translate_whole
 from feathergate.errors import (
     DeadlineError,
     FeatherGateError,
@@ -39,28 +42,16 @@ OFF_LOOP_BYTES = 512 * 1024
 _LINGER_S = 0.25
 
 
-class Reading:
-    """How an answer is to be read; the same for every attempt of a request."""
+class Reading(msgspec.Struct, frozen=True):
+    """How an answer is to be read."""
 
-    __slots__ = ("body_limit_bytes", "context", "created", "dialect", "fallback_id", "recorder", "secrets")
-
-    def __init__(
-        self,
-        dialect: Dialect,
-        context: Context,
-        fallback_id: str,
-        created: int,
-        body_limit_bytes: int,
-        secrets: tuple[str, ...] = (),
-        recorder: ThoughtRecorder | None = None,
-    ) -> None:
-        self.dialect = dialect
-        self.context = context
-        self.fallback_id = fallback_id
-        self.created = created
-        self.body_limit_bytes = body_limit_bytes
-        self.secrets = secrets
-        self.recorder = recorder
+    dialect: Dialect
+    context: Context
+    fallback_id: str
+    created: int
+    body_limit_bytes: int
+    secrets: tuple[str, ...] = ()
+    thoughts: ThoughtMemory | None = None
 
     def translate(self, body: bytes) -> Whole:
         return translate_whole(
@@ -70,7 +61,7 @@ class Reading:
             self.fallback_id,
             self.created,
             self.body_limit_bytes,
-            self.recorder,
+            self.thoughts,
         )
 
 
@@ -80,6 +71,33 @@ class Relay:
     `event_timeout_s` bounds the wait for a stream's first and each next event; comments are none.
     """
 
+    __slots__ = (
+        "_body",
+        "_call",
+        "_commit_deadline",
+        "_done",
+        "_event_timeout_s",
+        "_events",
+        "_heard",
+        "_held",
+        "_paused",
+        "_pipe",
+        "_reading",
+        "_responder",
+        "_status",
+        "_ticker",
+        "_total_deadline",
+        "_wrote",
+        "client_left",
+        "deadline",
+        "error",
+        "first_content",
+        "headers",
+        "over",
+        "ready",
+        "whole",
+    )
+
     def __init__(
         self,
         ticker: Ticker,
@@ -88,8 +106,8 @@ class Relay:
         total_deadline: float,
         event_timeout_s: float = NEVER,
     ) -> None:
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ready: asyncio.Future[None] = ticker.loop.create_future()
+        self._done: asyncio.Future[None] | None = None
         self.error: FeatherGateError | None = None
         self.whole: Whole | None = None
         self.headers: Headers = ()
@@ -99,20 +117,22 @@ class Relay:
         self._ticker = ticker
         self._reading = reading
         self._pipe = pipe
-        self._total_deadline = total_deadline
+        self._total_deadline = self.deadline = total_deadline
         self._call: Call | None = None
         self._responder: Responder | None = None
         self._status = 0
-        self._body = bytearray()
+        self._body: bytes | bytearray = b""
         self._held: list[bytes] = []
         self._wrote = 0.0
+        self._heard = ticker.time
         self._paused = False
-        now = ticker.now()
-        self._event_timeout_s = event_timeout_s if pipe is not None else NEVER
         self._events = 0
-        self._heard = now
-        self._commit_deadline = now + COMMIT_LIMIT_S if pipe is not None else NEVER
-        self._move_deadline()
+        self._event_timeout_s = event_timeout_s
+        self._commit_deadline = NEVER
+        if pipe is not None:
+            self._heard = ticker.now()
+            self._commit_deadline = self._heard + COMMIT_LIMIT_S
+            self._move_deadline()
 
     @property
     def usage(self) -> Usage | None:
@@ -127,8 +147,11 @@ class Relay:
         self._call = call
         self._ticker.watch(self)
 
-    def open(self, responder: Responder, headers: bytes) -> None:
-        """Commit: send the head and what was held back, and write what comes from now on as it comes."""
+    def open(self, responder: Responder, headers: bytes) -> asyncio.Future[None]:
+        """Commit: send the head and what was held back, and write what comes from now on as it comes.
+
+        What is returned resolves when the client has got all that it will."""
+        self._done = done = self._ticker.loop.create_future()
         self._responder = responder
         responder.on_pause = self._pause
         responder.on_resume = self._resume
@@ -137,9 +160,10 @@ class Relay:
         self._write(held or KEEP_ALIVE)
         if self.over:
             self._end_answer()
-            return
+            return done
         self._commit_deadline = NEVER
         self._move_deadline()
+        return done
 
     def abandon(self) -> None:
         """The client has left: close the upstream connection at once. Nobody is to blame."""
@@ -162,11 +186,27 @@ class Relay:
     def on_body(self, data: bytes) -> None:
         if self.over:
             return
+        pipe = self._pipe
         try:
-            if self._status != 200 or self._pipe is None:
+            if pipe is None or self._status != 200:
                 self._collect(data)
-            else:
-                self._feed(self._pipe, data)
+                return
+            out = pipe.feed(data)
+            responder = self._responder
+            if out and responder is not None:
+                self._wrote = self._ticker.time
+                responder.write(out)
+            elif out:
+                self._held.append(out)
+            if pipe.events != self._events:
+                self._events = pipe.events
+                self._heard = self._ticker.time
+            if self.first_content is None and pipe.content:
+                self._reach_content()
+            if pipe.error is not None:
+                self._fail(pipe.error, cancel=True)
+            elif pipe.complete:
+                self._settle(cancel=False)
         except Exception:  # noqa: BLE001 - outermost: the caller is the transport
             self._crash()
 
@@ -186,25 +226,8 @@ class Relay:
 
     # --- steps of the answer ---
 
-    def _feed(self, pipe: Pipe, data: bytes) -> None:
-        out = pipe.feed(data)
-        if pipe.events != self._events:
-            self._events = pipe.events
-            self._heard = self._ticker.now()
-        if out:
-            if self._responder is not None:
-                self._write(out)
-            else:
-                self._held.append(out)
-        if pipe.content and self.first_content is None:
-            self._reach_content()
-        if pipe.error is not None:
-            self._fail(pipe.error, cancel=True)
-        elif pipe.complete:
-            self._settle(cancel=False)
-
     def _end(self) -> None:
-        refusal = self._find_refusal()
+        refusal = None if self._status == 200 else self._find_refusal()
         if self.over:
             self._ticker.forget(self)
         elif refusal is not None:
@@ -214,7 +237,7 @@ class Relay:
         elif len(self._body) < OFF_LOOP_BYTES:
             self._finish_whole(self._translate())
         else:
-            asyncio.get_running_loop().run_in_executor(None, self._translate).add_done_callback(self._take_whole)
+            self._ticker.loop.run_in_executor(None, self._translate).add_done_callback(self._take_whole)
 
     def _crash(self) -> None:
         """Something that nobody foresaw: logged here, since no caller could do better than close the connection."""
@@ -246,6 +269,9 @@ class Relay:
 
     def _move_deadline(self) -> None:
         """The earliest of all. Bytes that come do not move it; `on_deadline` looks again at when they came."""
+        if self._pipe is None:
+            self.deadline = self._total_deadline
+            return
         next_ping = self._wrote + KEEP_ALIVE_S if self._responder is not None else NEVER
         next_event = NEVER if self._paused else self._heard + self._event_timeout_s
         self.deadline = min(self._total_deadline, self._commit_deadline, next_ping, next_event)
@@ -277,10 +303,18 @@ class Relay:
             self.ready.set_result(None)
 
     def _collect(self, data: bytes) -> None:
+        """Most answers come in one piece, which is kept as it is; only more of them need a buffer that grows."""
+        body = self._body
+        if not body:
+            self._body = body = data
+        elif isinstance(body, bytearray):
+            body += data
+        else:
+            self._body = body = bytearray(body)
+            body += data
         whole = self._status == 200
         limit_bytes = self._reading.body_limit_bytes if whole else ERROR_BODY_LIMIT_BYTES
-        self._body += data
-        if len(self._body) <= limit_bytes:
+        if len(body) <= limit_bytes:
             return
         if whole:
             self._fail(
@@ -310,7 +344,7 @@ class Relay:
             self._fail(result)
             return
         self.whole = result
-        self._reach_content()
+        self.first_content = self._ticker.now()
         self._settle(cancel=False)
 
     def _translate(self) -> Whole | UpstreamError:
@@ -356,8 +390,6 @@ class Relay:
         if self.over:
             return
         self.over = True
-        if not self.done.done():  # else its waiter has been cancelled
-            self.done.set_result(None)
         self._resolve_ready()
         if self._responder is not None:
             self._end_answer()
@@ -367,6 +399,8 @@ class Relay:
         responder = self._responder
         if responder is None:
             return
+        if self._done is not None and not self._done.done():  # else its waiter has been cancelled
+            self._done.set_result(None)
         if self.error is not None:
             responder.write(render_error_event(self.error))
         responder.on_pause = responder.on_resume = None

@@ -22,13 +22,11 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode() for status in range(200, 600)}
 _BODILESS = frozenset((204, 304))
 
-# By (http10, keep_alive): only what differs from the version's own default is said.
-_CONNECTION_LINES = {
-    (False, True): b"",
-    (False, False): b"connection: close\r\n",
-    (True, True): b"connection: keep-alive\r\n",
-    (True, False): b"connection: close\r\n",
-}
+# By http10, then keep_alive: only what differs from the version's own default is said.
+_CONNECTION_LINES = (
+    (b"connection: close\r\n", b""),
+    (b"connection: close\r\n", b"connection: keep-alive\r\n"),
+)
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -84,10 +82,13 @@ class Answer:
     def respond(self, status: int, headers: bytes, body: bytes) -> None:
         if not self._may_begin():
             return
-        length = b"" if status in _BODILESS else b"content-length: %d\r\n" % len(body)
-        if self._head_only or status in _BODILESS:
-            body = b""
-        self._transport.write(b"%b\r\n%b" % (self._render_head(status, headers, length), body))
+        if status in _BODILESS:
+            framing = body = b""
+        else:
+            framing = b"content-length: %d\r\n" % len(body)
+            if self._head_only:
+                body = b""
+        self._transport.write(self._render(status, headers, framing, body))
         self._end()
 
     def start(self, status: int, headers: bytes) -> None:
@@ -102,7 +103,7 @@ class Answer:
             self._chunked = True
             framing = b"transfer-encoding: chunked\r\n"
         self._state = _STREAMING
-        self._transport.write(self._render_head(status, headers, framing) + b"\r\n")
+        self._transport.write(self._render(status, headers, framing, b""))
 
     def write(self, data: bytes) -> None:
         if self._may_continue() and data and not self._head_only:
@@ -149,9 +150,9 @@ class Answer:
             raise RuntimeError("this answer has not been started")
         return self._state == _STREAMING
 
-    def _render_head(self, status: int, headers: bytes, framing: bytes) -> bytes:
-        connection = _CONNECTION_LINES[self._http10, self.keep_alive]
-        return b"%b%b%b%b%b" % (_STATUS_LINES[status], headers, render_date(int(time())), framing, connection)
+    def _render(self, status: int, headers: bytes, framing: bytes, body: bytes) -> bytes:
+        date, connection = render_date(int(time())), _CONNECTION_LINES[self._http10][self.keep_alive]
+        return b"%b%b%b%b%b\r\n%b" % (_STATUS_LINES[status], headers, date, framing, connection, body)
 
     def _end(self) -> None:
         if self._state == _ENDED:  # `on_pause`, called from within the last write, may have aborted

@@ -1,10 +1,11 @@
 """The client's side of HTTP/1.1: a pool of kept-alive connections to one origin, and the calls that run on them.
 
 A call on a pooled connection costs no task and no timer: the request is written at once, the answer is pushed
-into the caller's `Sink`, at most one `on_body` a network read, and deadlines are moved for the shared `Ticker`
-to look at. Only a new connection has a task, which dials. The one retry made here is that of a pooled connection
-which turned out, at once, to be dead before any byte of an answer came: once, on a fresh connection. No redirects, no
-cookies, no `Expect`, no limit on a body: that is for the owner of the sink. Specification: RFC 9112 section 9.
+into the caller's `Sink`, at most one `on_body` a network read. A connection is watched by the shared `Ticker` as long
+as it lives, and carries the deadline of its call, or of its idleness. Only a new connection has a task, which dials.
+The one retry made here is that of a pooled connection which turned out, at once, to be dead before any byte of an
+answer came: once, on a fresh connection. No redirects, no cookies, no `Expect`, no limit on a body: that is for the
+owner of the sink. Specification: RFC 9112 section 9.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
+from feathergate.http.call import Exchange
 from feathergate.http.connect import Route, dial
 from feathergate.http.contract import Call, HttpError, Origin, Sink, Timeouts
 from feathergate.http.limits import ClientLimits
@@ -25,12 +27,14 @@ from feathergate.http.ticker import NEVER, Ticker
 _log = logging.getLogger(__name__)
 
 _STALE_S = 1.0  # a pooled connection that ends later than this after a request was not stale: the upstream worked
+_JOIN_LIMIT_BYTES = 16 * 1024  # a body up to this is copied behind its head: one buffer, one TLS record
 
 
 class Pool:
     """The connections to one origin. Not thread-safe; lives in one event loop.
 
     `open` counts the connections that are up, `idle` those that wait; `reused` and `stale_retries` only grow.
+    `translate`, where given, turns each error into what the sinks of this pool take.
     """
 
     def __init__(
@@ -42,12 +46,14 @@ class Pool:
         ssl_context: ssl.SSLContext | None = None,
         proxy: Proxy | None = None,
         check: Callable[[str], bool] | None = None,
+        translate: Callable[[HttpError], Any] | None = None,
     ) -> None:
         self.route = Route(origin, ssl_context, proxy, check)
         self.limits = limits
         self.ticker = ticker
         self.reused = 0
         self.stale_retries = 0
+        self._translate = translate
         self._open: set[Connection] = set()
         self._idle: dict[Connection, None] = {}  # in order of return: the last one is the warmest
         self._closed = False
@@ -65,19 +71,18 @@ class Pool:
 
         Never blocks and never raises: every failure arrives at `sink.on_error`, after this has returned.
         """
-        exchange = Exchange(self, head, body, sink, timeouts)
-        if self._closed:
-            refusal = HttpError("connect", "the pool is closed", clean=True)
-            asyncio.get_running_loop().call_soon(exchange.fail, refusal)
-            return exchange
+        exchange = Exchange(head, body, sink, timeouts, self.ticker, self._translate)
         while self._idle:
             connection = self._idle.popitem()[0]
-            self.ticker.forget(connection)
             if connection.usable:
                 self.reused += 1
                 connection.start(exchange)
                 return exchange
-        exchange.dial()
+        if self._closed:
+            refusal = HttpError("connect", "the pool is closed", clean=True)
+            asyncio.get_running_loop().call_soon(exchange.fail, refusal)
+        else:
+            self._dial(exchange)
         return exchange
 
     def close(self) -> None:
@@ -86,14 +91,18 @@ class Pool:
         for connection in list(self._idle):
             connection.abort()
 
+    def retry_stale(self, exchange: Exchange) -> None:
+        """The pooled connection was dead: once more, on a fresh one, whose end is no longer stale."""
+        self.stale_retries += 1
+        self._dial(exchange)
+
     def take_back(self, connection: Connection) -> None:
         """Keep a connection whose answer ended cleanly."""
         if self._closed or len(self._idle) >= self.limits.idle_connections:
             connection.abort()
             return
         self._idle[connection] = None
-        connection.deadline = self.ticker.now() + self.limits.idle_connection_s
-        self.ticker.watch(connection)
+        connection.deadline = self.ticker.time + self.limits.idle_connection_s
 
     def admit(self, connection: Connection) -> None:
         """A fresh connection has been made."""
@@ -105,215 +114,97 @@ class Pool:
         self._idle.pop(connection, None)
         self.ticker.forget(connection)
 
+    def _dial(self, exchange: Exchange) -> None:
+        """Get a fresh connection for this call."""
+        connection = Connection(self, exchange)
+        self.ticker.watch(connection)
+        connection.dialing = asyncio.get_running_loop().create_task(self._connect(connection, exchange))
 
-class Exchange:
-    """One request and its answer: the `Call` that its owner holds, and what the ticker watches."""
-
-    __slots__ = (
-        "_body",
-        "_connection",
-        "_dialing",
-        "_first_byte_deadline",
-        "_head",
-        "_head_delivered",
-        "_paused",
-        "_pool",
-        "_sink",
-        "_timeouts",
-        "_total_deadline",
-        "deadline",
-        "done",
-    )
-
-    def __init__(self, pool: Pool, head: bytes, body: bytes, sink: Sink, timeouts: Timeouts) -> None:
-        now = pool.ticker.now()
-        self._pool = pool
-        self._head = head
-        self._body = body
-        self._sink = sink
-        self._timeouts = timeouts
-        self._first_byte_deadline = now + timeouts.first_byte_s
-        self._total_deadline = now + timeouts.total_s
-        self.deadline = min(self._first_byte_deadline, self._total_deadline)
-        self._connection: Connection | None = None
-        self._dialing: asyncio.Task[None] | None = None
-        self._head_delivered = False
-        self._paused = False
-        self.done = False
-        pool.ticker.watch(self)
-
-    # What the owner calls.
-
-    def cancel(self) -> None:
-        if not self.done:
-            self._break_off()
-
-    def pause(self) -> None:
-        if self._paused or self.done:
-            return
-        self._paused = True
-        self.deadline = self._total_deadline
-        self._pause_connection()
-
-    def resume(self) -> None:
-        if not self._paused or self.done:
-            return
-        self._paused = False
-        self._move_deadline()
-        if self._connection is not None:
-            self._connection.resume_reading()
-
-    # What the pool and the connection call.
-
-    def dial(self) -> None:
-        """Get a fresh connection for this exchange."""
-        self._dialing = asyncio.get_running_loop().create_task(self._dial())
-
-    def attach(self, connection: Connection) -> Sequence[bytes]:
-        """The connection that now carries the exchange; returns what it is to write."""
-        self._connection = connection
-        self._dialing = None
-        if self._paused:
-            # Not at once: uvloop starts to read after `connection_made`, whatever was said within it.
-            asyncio.get_running_loop().call_soon(self._pause_connection)
-        return (self._head, self._body) if self._body else (self._head,)
-
-    def retry_stale(self) -> None:
-        """The pooled connection was dead: once more, on a fresh one, whose end is no longer stale."""
-        self._connection = None
-        self._pool.stale_retries += 1
-        self.dial()
-
-    def deliver(self, reader: ResponseReader) -> None:
-        """Push what has been read into the sink, which may cancel or pause at any point, and may raise."""
-        sink = self._sink
-        if not self._head_delivered and reader.status:
-            self._head_delivered = True
-            self._head = self._body = b""  # no retry from here on
-            sink.on_head(reader.status, reader.headers)
-            if self.done:
-                return
-        data = reader.take_body()
-        if data:
-            sink.on_body(data)
-            if self.done:
-                return
-        if reader.error is not None:
-            self.fail(reader.error)
-        elif reader.complete:
-            self._finish()
-            sink.on_end()
-        elif self._head_delivered and not self._paused:
-            self._move_deadline()
-
-    def fail(self, error: HttpError) -> None:
-        """End with an error, unless the exchange has ended already; the connection is closed."""
-        if self.done:
-            return
-        self._break_off()
+    async def _connect(self, connection: Connection, exchange: Exchange) -> None:
         try:
-            self._sink.on_error(error)
-        except Exception:  # noqa: BLE001 - outermost: the callers are the ticker and the loop
-            _log.exception("the consumer of an upstream's answer failed on an error")
-
-    def on_deadline(self, now: float) -> None:
-        self.fail(self._late(now))
-
-    def _pause_connection(self) -> None:
-        if self._paused and self._connection is not None:
-            self._connection.pause_reading()
-
-    def _break_off(self) -> None:
-        connection = self._connection
-        self._finish()
-        if connection is not None:
-            connection.abort()
-
-    def _finish(self) -> None:
-        """Let go of everything; the connection sees to its own fate."""
-        self.done = True
-        self.deadline = NEVER
-        self._pool.ticker.forget(self)
-        if self._connection is not None:
-            self._connection.detach()
-            self._connection = None
-        if self._dialing is not None:
-            self._dialing.cancel()
-            self._dialing = None
-
-    def _move_deadline(self) -> None:
-        """Idle time counts from now; the wait for the head does not start anew."""
-        idle_deadline = self._pool.ticker.now() + self._timeouts.idle_s
-        phase_deadline = idle_deadline if self._head_delivered else self._first_byte_deadline
-        self.deadline = min(phase_deadline, self._total_deadline)
-
-    def _late(self, now: float) -> HttpError:
-        timeouts = self._timeouts
-        clean = self._connection is None or not self._connection.started
-        if now >= self._total_deadline:
-            return HttpError("timeout_total", f"not finished within {timeouts.total_s:g} s", clean=clean)
-        if self._head_delivered:
-            return HttpError("idle", f"nothing more came for {timeouts.idle_s:g} s")
-        if self._connection is None:
-            return HttpError("timeout_connect", "no connection before the answer was due", clean=clean)
-        return HttpError("timeout_first_byte", f"no answer within {timeouts.first_byte_s:g} s", clean=clean)
-
-    async def _dial(self) -> None:
-        connection = Connection(self._pool, self)
-        try:
-            await dial(self._pool.route, connection, self._timeouts)
+            await dial(self.route, connection, exchange.timeouts)
+            return
         except HttpError as error:
-            self._give_up(connection, error)
+            failure = error
         except Exception:  # noqa: BLE001 - outermost: this is a task of its own
             _log.exception("dialing failed in an unforeseen way")
-            self._give_up(connection, HttpError("connect", "dialing failed in an unforeseen way", clean=True))
+            failure = HttpError("connect", "dialing failed in an unforeseen way", clean=True)
         except asyncio.CancelledError:
             connection.abort()
             raise
-
-    def _give_up(self, connection: Connection, error: HttpError) -> None:
-        self._dialing = None  # this very task, which is not to be cancelled
+        connection.dialing = None  # this very task, which is not to be cancelled
         connection.abort()
-        self.fail(error)
+        exchange.fail(failure)
 
 
 class Connection(asyncio.Protocol):
-    """One connection: busy with one exchange, or idle in the pool, where any byte from upstream ends it."""
+    """One connection: being dialed for an exchange, busy with one, or idle in the pool, where any byte ends it.
 
-    __slots__ = ("_exchange", "_paused", "_pool", "_reader", "_stale_until", "_transport", "deadline")
+    `dialing` is the task that connects it, until it is connected.
+    """
+
+    __slots__ = (
+        "_exchange",
+        "_paused",
+        "_pool",
+        "_reader",
+        "_reused",
+        "_ticker",
+        "_transport",
+        "deadline",
+        "dialing",
+    )
 
     def __init__(self, pool: Pool, exchange: Exchange) -> None:
         self._pool = pool
-        self._exchange: Exchange | None = exchange
+        self._ticker = pool.ticker
         self._reader = ResponseReader(pool.limits)
         self._transport: asyncio.Transport | None = None
-        self._stale_until = 0.0
         self._paused = False
+        self._reused = False
+        self._exchange: Exchange | None = exchange
+        self.dialing: asyncio.Task[None] | None = None
         self.deadline = NEVER
+        exchange.attach(self)
 
-    # What the loop and, for an idle connection, the ticker call.
+    # What the loop and the ticker call.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        if self._exchange is None or self._exchange.done:
+        self.dialing = None
+        exchange = self._exchange
+        if exchange is None:
             self.abort()
             return
         self._pool.admit(self)
-        self._transport.writelines(self._exchange.attach(self))
+        self._write(self._transport, exchange)
+        if exchange.paused:
+            # Not at once: uvloop starts to read after `connection_made`, whatever was said within it.
+            asyncio.get_running_loop().call_soon(self._pause_late)
 
     def data_received(self, data: bytes) -> None:
-        if self._exchange is None:
+        exchange = self._exchange
+        if exchange is None:
             self.abort()
             return
-        self._reader.feed(data)
-        self._deliver(self._exchange)
+        reader = self._reader
+        body = reader.feed(data)
+        exchange.heard = self._ticker.time
+        if reader.turned:
+            self._deliver(exchange, body)
+        elif body:
+            try:
+                exchange.sink.on_body(body)
+            except Exception:  # noqa: BLE001 - outermost: the caller is the loop
+                self._give_up(exchange)
 
     def eof_received(self) -> None:
-        if self._exchange is None or self._retry_stale():
+        exchange = self._exchange
+        if exchange is None or self._retry_stale():
             self.abort()
             return
         self._reader.feed_eof()
-        self._deliver(self._exchange)
+        self._deliver(exchange, b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._pool.drop(self)
@@ -324,7 +215,14 @@ class Connection(asyncio.Protocol):
         self._reader.close()
 
     def on_deadline(self, now: float) -> None:
-        if self._exchange is None:  # else it has been taken within this very tick
+        exchange = self._exchange
+        if exchange is not None:
+            self.deadline = exchange.due()
+        if self.deadline > now:  # bytes have come, or it has changed hands within this very tick
+            return
+        if exchange is not None:
+            exchange.expire(now)
+        else:
             self.abort()
 
     # What the pool and the exchange call.
@@ -334,28 +232,34 @@ class Connection(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     @property
+    def connected(self) -> bool:
+        return self._transport is not None
+
+    @property
     def started(self) -> bool:
-        """Has any byte of the answer come?"""
         return self._reader.started
 
     def start(self, exchange: Exchange) -> None:
         """Carry one more exchange; the connection is usable."""
         assert self._transport is not None
         self._exchange = exchange
-        self._stale_until = self._pool.ticker.now() + _STALE_S
-        self._transport.writelines(exchange.attach(self))
+        self._reused = True
+        exchange.attach(self)
+        self._write(self._transport, exchange)
 
     def detach(self) -> None:
-        """The exchange has ended, and wants to hear nothing more."""
         self._exchange = None
 
     def abort(self) -> None:
-        """Close at once, with nothing flushed."""
+        """Close at once, with nothing flushed; dialing is given up."""
         self._pool.drop(self)
         if self._transport is None:
             self._reader.close()
         elif not self._transport.is_closing():
             self._transport.abort()
+        if self.dialing is not None:
+            self.dialing.cancel()
+            self.dialing = None
 
     def pause_reading(self) -> None:
         if self._transport is not None and not self._paused and not self._transport.is_closing():
@@ -369,21 +273,34 @@ class Connection(asyncio.Protocol):
 
     # The rest is its own.
 
-    def _deliver(self, exchange: Exchange) -> None:
+    def _write(self, transport: asyncio.Transport, exchange: Exchange) -> None:
+        if len(exchange.body) <= _JOIN_LIMIT_BYTES:
+            transport.write(exchange.head + exchange.body)
+        else:
+            transport.writelines((exchange.head, exchange.body))
+
+    def _pause_late(self) -> None:
+        if self._exchange is not None and self._exchange.paused:
+            self.pause_reading()
+
+    def _deliver(self, exchange: Exchange, body: bytes) -> None:
         try:
-            exchange.deliver(self._reader)
+            exchange.deliver(self._reader, body)
         except Exception:  # noqa: BLE001 - outermost: the caller is the loop
-            _log.exception("the consumer of an upstream's answer failed; the connection is closed")
-            self.abort()
-            exchange.fail(HttpError("protocol", "the consumer of the answer failed"))
+            self._give_up(exchange)
         if self._exchange is None:
             self._release()
+
+    def _give_up(self, exchange: Exchange) -> None:
+        """The sink has raised: it costs only its own connection."""
+        _log.exception("the consumer of an upstream's answer failed; the connection is closed")
+        self.abort()
+        exchange.fail(HttpError("protocol", "the consumer of the answer failed"))
 
     def _release(self) -> None:
         """Back to the pool, where the answer ended cleanly and the whole request has left; else close."""
         transport, reader = self._transport, self._reader
-        reusable = reader.complete and reader.reusable and reader.error is None
-        if not reusable or transport is None or transport.is_closing() or transport.get_write_buffer_size():
+        if not reader.reusable or transport is None or transport.is_closing() or transport.get_write_buffer_size():
             self.abort()
             return
         reader.reset()
@@ -393,8 +310,10 @@ class Connection(asyncio.Protocol):
     def _retry_stale(self) -> bool:
         """A pooled connection that ends at once, before any byte of the answer, was dead already: try a fresh one."""
         exchange = self._exchange
-        if exchange is None or self._reader.started or self._pool.ticker.now() >= self._stale_until:
+        if exchange is None or not self._reused or self._reader.started:
+            return False
+        if self._ticker.now() >= exchange.began + _STALE_S:
             return False
         self._exchange = None
-        exchange.retry_stale()
+        self._pool.retry_stale(exchange)
         return True

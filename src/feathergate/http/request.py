@@ -3,7 +3,7 @@
 The parser has already refused syntax that is wrong by itself (control bytes, obs-fold, bare CR or LF, broken
 lengths, Content-Length beside Transfer-Encoding). What is left here is what has two readings: two hosts, a coding
 that is not just `chunked`, a header that is given twice, a name that a CGI-like reader takes for another. Bodies
-are counted in `connection.py`. Specification: RFC 9110 sections 7.2, 8.4, 10.1.1; RFC 9112 sections 2 to 7.
+are counted in `reader.py`. Specification: RFC 9110 sections 7.2, 8.4, 10.1.1; RFC 9112 sections 2 to 7.
 """
 
 from __future__ import annotations

@@ -42,6 +42,10 @@ class Server:
     def protocol_factory(self) -> Connection:
         return Connection(self._service)
 
+    def prepare(self, sock: socket.socket) -> None:
+        """Set what the sockets accepted from `sock` inherit; for who accepts by himself, for `protocol_factory`."""
+        _prepare(sock, self._service.limits)
+
     async def listen(
         self, where: socket.socket | tuple[str, int], *, tls: ssl.SSLContext | None = None
     ) -> tuple[str, int]:
@@ -50,7 +54,7 @@ class Server:
         Raises `OSError` where the address cannot be bound. The socket is closed with the server.
         """
         sock = where if isinstance(where, socket.socket) else await _bind(*where)
-        _prepare(sock, self._service.limits)
+        self.prepare(sock)
         handshake_s = self._service.limits.header_timeout_s if tls is not None else None
         listener = await asyncio.get_running_loop().create_server(
             self.protocol_factory, sock=sock, ssl=tls, ssl_handshake_timeout=handshake_s, backlog=_BACKLOG
@@ -59,16 +63,20 @@ class Server:
         host, port = sock.getsockname()[:2]
         return host, port
 
-    def begin_drain(self) -> None:
-        """From now on each answer is its connection's last, and idle connections are closed; still accepts."""
+    def begin_drain(self, *, idle_grace_s: float = 0.0) -> None:
+        """From now on each answer is its connection's last; still accepts.
+
+        Idle connections are closed at once, where a client's next request may just be on its way and then fails.
+        With `idle_grace_s` they get that answered, if it comes in time.
+        """
         self._service.draining = True
         for connection in tuple(self._service.connections):
-            connection.begin_drain()
+            connection.begin_drain(idle_grace_s)
 
-    async def drain(self, timeout_s: float) -> int:
+    async def drain(self, timeout_s: float, *, idle_grace_s: float = 0.0) -> int:
         """Stop accepting, let the open requests end, and drop what is left then. Returns how many were dropped."""
         self._stop_listening()
-        self.begin_drain()
+        self.begin_drain(idle_grace_s=idle_grace_s)
         service = self._service
         service.emptied.clear()
         if service.connections:

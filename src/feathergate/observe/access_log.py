@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import stat
 import threading
 import time
 from collections import deque
@@ -22,15 +23,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from feathergate.observe.outcome import Outcome
+from feathergate.observe.outcome import TOKENS_LIMIT, Outcome
 
 LINE_LIMIT_BYTES = 1024
 QUEUE_LIMIT_LINES = 8192
 GATHER_S = 0.02
 """How long the thread waits for company before it writes: at most fifty writes a second while it can keep up."""
 RETRY_S = 0.5
-BATCH_LIMIT_BYTES = 4096
+PIPE_BATCH_BYTES = 4096
 """PIPE_BUF: what a pipe takes in one piece, whoever else writes to it."""
+FILE_BATCH_BYTES = 262_144
+"""A file takes any batch in one piece. Each write is a change of threads, a thousand a second with 4,096 bytes."""
 
 OUR_FAULTS = frozenset(
     ("dns", "connect", "tls", "timeout_connect", "timeout_first_byte", "idle", "timeout_total", "reset", "truncated")
@@ -81,6 +84,7 @@ class AccessLog:
     def __init__(self, fd: int = 1, *, text: bool | None = None) -> None:
         self._fd = fd
         self._render = render_text if (os.isatty(fd) if text is None else text) else render_json
+        self._batch_bytes = FILE_BATCH_BYTES if stat.S_ISREG(os.fstat(fd).st_mode) else PIPE_BATCH_BYTES
         self._queue: deque[bytes] = deque()
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -110,9 +114,11 @@ class AccessLog:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            self._wake.wait()
-            self._closing.wait(GATHER_S)
-            self._wake.clear()
+            if not self._queue:
+                self._wake.clear()
+                if not (self._queue or self._closing.is_set()):
+                    self._wake.wait()
+            time.sleep(GATHER_S)
             self._drain()
         self._drain()
 
@@ -134,7 +140,7 @@ class AccessLog:
     def _take_batch(self) -> bytes:
         lines: list[bytes] = []
         size = 0
-        while self._queue and size + len(self._queue[0]) <= BATCH_LIMIT_BYTES:
+        while self._queue and size <= self._batch_bytes - LINE_LIMIT_BYTES:
             line = self._queue.popleft()
             lines.append(line)
             size += len(line)
@@ -164,24 +170,25 @@ class AccessLog:
 
 
 def build_line(outcome: Outcome, wall_time_s: float) -> AccessLine:
-    usage, first = outcome.usage, outcome.first_content
+    # By position: names cost 0.6 us, three times what the encoder takes.
+    started, first, usage = outcome.started, outcome.first_content, outcome.usage
     return AccessLine(
-        time=datetime.fromtimestamp(wall_time_s, UTC),
-        status=outcome.status,
-        duration_ms=int((outcome.ended - outcome.started) * 10_000) / 10,
-        request_id=outcome.request_id,
-        model=outcome.model,
-        provider=outcome.provider,
-        served_model=outcome.served_model,
-        stream=outcome.stream,
-        first_content_ms=None if first is None else int((first - outcome.started) * 10_000) / 10,
-        prompt_tokens=None if usage is None else usage.prompt_tokens,
-        completion_tokens=None if usage is None else usage.completion_tokens,
-        attempts=outcome.attempts,
-        error=outcome.error,
-        detail=outcome.detail if outcome.error in OUR_FAULTS else "",
-        dropped=outcome.dropped,
-        client_request_id=outcome.client_request_id,
+        datetime.fromtimestamp(wall_time_s, UTC),
+        outcome.status,
+        int((outcome.ended - started) * 10_000) / 10,
+        outcome.request_id,
+        outcome.model,
+        outcome.provider,
+        outcome.served_model,
+        outcome.stream,
+        None if first is None else int((first - started) * 10_000) / 10,
+        None if usage is None else usage.prompt_tokens,
+        None if usage is None else usage.completion_tokens,
+        outcome.attempts,
+        outcome.error,
+        outcome.detail if outcome.error in OUR_FAULTS else "",
+        outcome.dropped,
+        outcome.client_request_id,
     )
 
 
@@ -189,9 +196,9 @@ def render_json(line: AccessLine | LostLine) -> bytes:
     """One line of JSON with its line end, `LINE_LIMIT_BYTES` at most."""
     try:
         data = _encode(line)
-    except UnicodeEncodeError:
+    except ValueError:  # half a surrogate pair, or a number that Python refuses to write out
         data = b""
-    if data and len(data) < LINE_LIMIT_BYTES and data.isascii() and b"\x7f" not in data:
+    if data and len(data) < LINE_LIMIT_BYTES and data.isascii() and 0x7F not in data:
         return data + b"\n"
     for cut in _CUTS:
         data = _encode(_tame(line, cut))
@@ -234,7 +241,7 @@ def _seconds(milliseconds: float) -> str:
 
 
 def _tame(line: Line, cut: int) -> Line:
-    """The same line with every text cut and without anything that could steer a terminal."""
+    """The same line with every text and number cut and without anything that could steer a terminal."""
     tamed: dict[str, Any] = {name: _tame_value(value, cut) for name, value in msgspec.structs.asdict(line).items()}
     return msgspec.structs.replace(line, **tamed)
 
@@ -245,4 +252,6 @@ def _tame_value(value: object, cut: int) -> object:
         return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
     if isinstance(value, tuple):
         return tuple(_tame_value(item, cut) for item in value[: cut // 10])
+    if isinstance(value, int):
+        return max(-TOKENS_LIMIT, min(value, TOKENS_LIMIT))
     return value

@@ -6,6 +6,9 @@ import msgspec
 
 from feathergate.wire.chat import Usage
 
+TOKENS_LIMIT = 2**53
+"""An upstream that claims more is not believed: a number of 4,300 digits is valid JSON."""
+
 
 class Outcome(msgspec.Struct, gc=False):
     """Filled while a request is under way, read when it is over. Times are seconds of the loop's clock.

@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine
-from functools import partial
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NamedTuple
 
 from feathergate.dialects.render import render_error
@@ -60,6 +59,9 @@ ROUTES: dict[str, Route] = {
 }
 _WITH_REST = tuple(path for path in ROUTES if path.endswith("/"))
 _PREFIX = "/v1"
+_ID_BYTES = 12
+_IDS_A_DRAW = 256
+_EXACT = {_PREFIX + path: (route, "") for path, route in ROUTES.items() if path not in _WITH_REST}
 _KEY_HEADERS = (b"authorization", b"x-api-key")
 
 
@@ -68,12 +70,15 @@ class App:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
+        self._request_ids = _make_request_ids()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def handle(self, request: Request, responder: Responder) -> None:
         runtime = self.runtime
-        request_id = make_request_id()
-        headers = _render_id(request_id) + _render_cors(runtime, request)
+        request_id = next(self._request_ids)
+        headers = _render_id(request_id)
+        if runtime.cors_origins:
+            headers += _render_cors(runtime, request)
         answering = Answering(runtime, request, responder, request_id, headers)
         found = find_route(request.path)
         try:
@@ -84,14 +89,16 @@ class App:
                 self._count(open_outcome(answering), error)
             return
         if work is not None:
-            task = asyncio.get_running_loop().create_task(work)
+            if found is None or not found[0].completes:  # an exchange sees to its own failures
+                work = _guard(work, answering)
+            task = runtime.shared.loop.create_task(work)
             self._tasks.add(task)
-            task.add_done_callback(partial(self._finish, answering))
+            task.add_done_callback(self._tasks.discard)
 
     def render_refusal(self, status: int, message: str, target: bytes) -> tuple[bytes, bytes]:
         """Headers and body of what the HTTP room answers by itself, in the shape of every other error, and counted
         like every other where it was meant for a completion endpoint."""
-        request_id = make_request_id()
+        request_id = next(self._request_ids)
         error = (ClientError if status < 500 else FeatherGateError)(message, status=status)
         found = find_route(target.partition(b"?")[0].decode("latin-1"))
         if found is not None and found[0].completes:
@@ -109,17 +116,27 @@ class App:
         note_error(outcome, error)
         account(self.runtime, outcome)
 
-    def _finish(self, answering: Answering, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            _log.error("request %s failed", answering.request_id, exc_info=error)
-            respond_error(answering.responder, build_internal(), answering.headers)
+
+def _make_request_ids() -> Iterator[str]:
+    """Random ids, drawn many at a time: a draw is a system call."""
+    while True:
+        drawn = os.urandom(_ID_BYTES * _IDS_A_DRAW).hex()
+        for start in range(0, len(drawn), 2 * _ID_BYTES):
+            yield f"fg_{drawn[start : start + 2 * _ID_BYTES]}"
+
+
+async def _guard(work: Coroutine[Any, Any, None], answering: Answering) -> None:
+    """The outermost call of an endpoint's task."""
+    try:
+        await work
+    except Exception:  # noqa: BLE001 - the outermost call of the task
+        _log.exception("request %s failed", answering.request_id)
+        respond_error(answering.responder, build_internal(), answering.headers)
 
 
 def _dispatch(answering: Answering, found: tuple[Route, str] | None) -> Coroutine[Any, Any, None] | None:
     runtime, request = answering.runtime, answering.request
-    if runtime.cors_origins and request.method == "OPTIONS" and request.header(_PREFLIGHT_HEADER) is not None:
+    if request.method == "OPTIONS" and runtime.cors_origins and request.header(_PREFLIGHT_HEADER) is not None:
         answering.responder.respond(204, answering.headers + _PREFLIGHT, b"")
         return None
     if runtime.master_key is not None and not (found and found[0].is_open(runtime)):
@@ -146,6 +163,9 @@ _PREFLIGHT = (
 
 def find_route(path: str) -> tuple[Route, str] | None:
     """The route of a raw path, and what follows it."""
+    found = _EXACT.get(path)
+    if found is not None:
+        return found
     for _ in range(2):
         if path.startswith(_PREFIX + "/"):
             path = path[len(_PREFIX) :]
@@ -179,8 +199,6 @@ def check_key(runtime: Runtime, request: Request) -> None:
 
 
 def _render_cors(runtime: Runtime, request: Request) -> bytes:
-    if not runtime.cors_origins:
-        return b""
     origin = request.header(b"origin")
     if origin is None or not (origin in runtime.cors_origins or b"*" in runtime.cors_origins):
         return b"vary: origin\r\n"
@@ -188,10 +206,6 @@ def _render_cors(runtime: Runtime, request: Request) -> bytes:
         b"vary: origin\r\naccess-control-allow-origin: %b\r\n"
         b"access-control-expose-headers: x-request-id, x-feathergate-dropped, retry-after, x-should-retry\r\n" % origin
     )
-
-
-def make_request_id() -> str:
-    return f"fg_{os.urandom(12).hex()}"
 
 
 def _render_id(request_id: str) -> bytes:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from feathergate.http.contract import Request, Responder
 from feathergate.runtime import Runtime
 
 
-class Answering(NamedTuple):
+class Answering(msgspec.Struct, frozen=True):
     """One request being answered. `headers` is the block that every answer to it carries."""
 
     runtime: Runtime

@@ -8,7 +8,6 @@ Source: reliability.md P01 to P03.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import resource
 import signal
@@ -22,13 +21,24 @@ from feathergate.http.server import Server
 from feathergate.http.ticker import Ticker
 from feathergate.observe.access_log import AccessLog
 from feathergate.observe.metrics import Metrics
+from feathergate.observe.snapshot import open_snapshots
 from feathergate.runtime import Runtime, Shared, compile_runtime
+from feathergate.server.acceptor import Acceptor
 from feathergate.server.app import App
+from feathergate.server.garbage import tame_collector
+from feathergate.server.share import Share
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+RETIRE_SIGNAL = signal.SIGUSR2
 
 # Between the end of the time for draining and the moment when connections are dropped: for last words to be sent.
 _LAST_WORDS_S = 0.5
+
+# How long a connection of a worker that retires may be idle.
+_RETIRED_IDLE_S = 5.0
+
+# How far behind the counts of another worker may be in a scrape: as docs/metrics.md tells.
+_SHARE_AFTER_S = 0.1
 
 
 def run_worker(
@@ -38,17 +48,20 @@ def run_worker(
     *,
     stop_signals: Iterable[signal.Signals] = STOP_SIGNALS,
     lifeline: int | None = None,
+    share: Share | None = None,
 ) -> None:
     """Serve on `sock`, which is bound, until told to stop; `on_ready` is called once it accepts.
 
-    `lifeline` is the reading end of a pipe whose closing means that nobody is left to say stop. Raises
-    `ConfigError` where the configuration turns out to be wrong; closes `sock` in any case.
+    `lifeline` is the reading end of a pipe whose closing means that nobody is left to say stop, `share` this
+    worker's place where others accept from the same socket. Raises `ConfigError` where the configuration turns out
+    to be wrong; closes `sock` in any case.
     """
     raise_descriptor_limit()
     log = AccessLog() if config.server.access_log else None
     try:
         with sock, asyncio.Runner(loop_factory=find_loop_factory()) as runner:
-            runner.run(_serve(config, sock, log, on_ready, stop_signals, lifeline))
+            metrics = runner.run(_serve(config, sock, share, log, on_ready, stop_signals, lifeline))
+        metrics.flush()  # when the last task has been accounted for
     finally:
         if log is not None:
             log.close()
@@ -77,7 +90,8 @@ def find_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 def build_runtime(config: Config, loop: asyncio.AbstractEventLoop, log: AccessLog | None = None) -> Runtime:
     """The configuration compiled for `loop`. Raises `ConfigError`."""
     shared = Shared(loop=loop, ticker=Ticker(loop), environ=os.environ, now=time.time, log=log)
-    return compile_runtime(config, shared, Metrics(entry.model_name for entry in config.models))
+    metrics = Metrics((entry.model_name for entry in config.models), open_snapshots(os.environ))
+    return compile_runtime(config, shared, metrics)
 
 
 def build_server_limits(server: ServerSettings) -> ServerLimits:
@@ -96,14 +110,23 @@ def build_server_limits(server: ServerSettings) -> ServerLimits:
 
 
 class Stop:
-    """What has been asked for: `drain` at the first request to stop, `end` at the second."""
+    """What has been asked for: `drain` at the first request to stop, `end` at the second.
+
+    A worker that is to retire drains too, and has others beside it that go on: a client that keeps its connection
+    shall not find it closed just as it sends, so it gets `idle_grace_s` for one more request.
+    """
 
     def __init__(self) -> None:
         self.drain = asyncio.Event()
         self.end = asyncio.Event()
+        self.idle_grace_s = 0.0
 
     def ask(self) -> None:
         (self.end if self.drain.is_set() else self.drain).set()
+
+    def retire(self) -> None:
+        self.idle_grace_s = _RETIRED_IDLE_S
+        self.drain.set()
 
     def listen(self, loop: asyncio.AbstractEventLoop, signals: Iterable[signal.Signals], lifeline: int | None) -> None:
         """Ask at each of `signals`, and once when the other end of `lifeline` closes."""
@@ -120,32 +143,55 @@ class Stop:
 async def _serve(
     config: Config,
     sock: socket.socket,
+    share: Share | None,
     log: AccessLog | None,
     on_ready: Callable[[], None],
     stop_signals: Iterable[signal.Signals],
     lifeline: int | None,
-) -> None:
+) -> Metrics:
     loop = asyncio.get_running_loop()
     stop = Stop()
     stop.listen(loop, stop_signals, lifeline)
     runtime = build_runtime(config, loop, log)
     shared = runtime.shared
+    sharing = loop.create_task(_share_metrics(runtime.metrics))
     app = App(runtime)
     server = Server(app.handle, build_server_limits(config.server), shared.ticker, error_body=app.render_refusal)
-    await server.listen(sock)
-    gc.freeze()  # what start-up made stays: no collection need look at it again
+    acceptor = None if share is None else Acceptor(loop, sock, server, share)
+    if acceptor is None:
+        await server.listen(sock)
+    else:
+        loop.add_signal_handler(RETIRE_SIGNAL, stop.retire)
+        acceptor.open()
+    tame_collector(loop, lambda: server.connections)
     on_ready()
     await stop.drain.wait()
-    await _drain(app, server, config.server.drain_timeout_s, stop.end)
+    if acceptor is not None:
+        await acceptor.close()
+    await _drain(app, server, config.server.drain_timeout_s, stop)
     for transport in shared.transports.values():
         transport.close()
     shared.ticker.close()
+    sharing.cancel()
+    return runtime.metrics
 
 
-async def _drain(app: App, server: Server, timeout_s: float, end: asyncio.Event) -> None:
+async def _share_metrics(metrics: Metrics) -> None:
+    """Let the other workers know what this one counts, soon after it does. Nothing wakes up while nothing happens."""
+    changed = asyncio.Event()
+    metrics.on_change = changed.set
+    while True:
+        await changed.wait()
+        changed.clear()
+        await asyncio.sleep(_SHARE_AFTER_S)
+        await asyncio.to_thread(metrics.flush)
+
+
+async def _drain(app: App, server: Server, timeout_s: float, stop: Stop) -> None:
     """Let what is under way finish; what takes too long, or is not waited for any more, is dropped."""
-    drained = asyncio.ensure_future(asyncio.gather(app.drain(timeout_s), server.drain(timeout_s + _LAST_WORDS_S)))
-    ended = asyncio.ensure_future(end.wait())
+    closed = server.drain(timeout_s + _LAST_WORDS_S, idle_grace_s=stop.idle_grace_s)
+    drained = asyncio.ensure_future(asyncio.gather(app.drain(timeout_s), closed))
+    ended = asyncio.ensure_future(stop.end.wait())
     done, _ = await asyncio.wait((drained, ended), return_when=asyncio.FIRST_COMPLETED)
     ended.cancel()
     for future in done:

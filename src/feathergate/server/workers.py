@@ -5,6 +5,10 @@ starts the others, so that a configuration that fails to compile is told once. I
 `select`: signals, workers that are ready. Workers stop when the parent tells them to, or when it is gone: they
 watch a pipe that only the parent holds open. All workers write their metrics into one folder, so that each can
 answer for all. Source: reliability.md P01, P03, P07.
+
+A slot is a worker's place. SIGUSR2 rolls: slot by slot a successor is started, and once it serves, its predecessor is
+told to retire and the roll goes on, without waiting for the predecessor's streams. A successor that dies first ends
+the roll, and what served goes on serving. A slot that nobody is left in gets a new worker, whatever the reason.
 """
 
 from __future__ import annotations
@@ -16,13 +20,21 @@ import os
 import select
 import signal
 import time
+from array import array
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
+
+import msgspec
+
+from feathergate.observe.snapshot import FOLDER_VARIABLE, forget_worker
+from feathergate.server.share import Loads, Share
 
 logger = logging.getLogger("feathergate.workers")
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_SIGNALS = (*_STOP_SIGNALS, signal.SIGCHLD)
+_ROLL_SIGNAL = signal.SIGUSR2
+_SIGNALS = (*_STOP_SIGNALS, _ROLL_SIGNAL, signal.SIGCHLD)
 
 # What the workers get when the parent is told to stop once, twice, and again.
 _ESCALATION = (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL)
@@ -35,10 +47,12 @@ _DOUBLINGS = 10
 
 
 class Cradle(NamedTuple):
-    """What a worker is born with: whom to tell that it serves, and the pipe whose end means that it is alone."""
+    """What a worker is born with: whom to tell that it serves, the pipe whose end means that it is alone, and its
+    place among the others."""
 
     on_ready: Callable[[], None]
     lifeline: int
+    share: Share
 
 
 Work = Callable[[Cradle], int]
@@ -60,10 +74,9 @@ class Hooks(NamedTuple):
 def run_workers(count: int, work: Work, hooks: Hooks, metrics_folder: str) -> int:
     """Run `work` in `count` processes until a signal ends them; the workers' metrics go to `metrics_folder`.
 
-    Returns 0 after a clean end, the worker's code if the first one never served. Nothing that imports
-    prometheus_client may be imported before: it looks for the folder when it is.
+    Returns 0 after a clean end, the worker's code if the first one never served.
     """
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_folder
+    os.environ[FOLDER_VARIABLE] = metrics_folder
     importlib.import_module("feathergate.server.process")  # once, in memory that all workers share
     gc.freeze()
     return Supervisor(count, work, hooks).run()
@@ -74,15 +87,27 @@ def pause_before_restart(quick_deaths: int) -> float:
     return min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(quick_deaths, _DOUBLINGS))
 
 
+class Worker(msgspec.Struct):
+    """A process of ours, and what is known of it; `leaving` is one that was told to retire."""
+
+    slot: int
+    born: float
+    leaving: bool = False
+
+
 class Supervisor:
-    """The parent's state: who lives since when, who is to be started when, and how often it was told to stop."""
+    """The parent's state: who lives, who is to be started when, how far a roll has come, and how often it was told
+    to stop."""
 
     def __init__(self, count: int, work: Work, hooks: Hooks) -> None:
         self._count = count
         self._work = work
         self._hooks = hooks
-        self._born: dict[int, float] = {}
-        self._due = [time.monotonic()]
+        self._loads = Loads(count)
+        self._workers: dict[int, Worker] = {}
+        self._due = {0: time.monotonic()}
+        self._to_roll: deque[int] = deque()
+        self._successor: int | None = None
         self._ready_count = 0
         self._quick_deaths = 0
         self._stops = 0
@@ -96,11 +121,12 @@ class Supervisor:
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
         try:
-            while self._born or self._due:
+            while self._workers or self._due:
                 self._start_due()
                 readable, _, _ = select.select((self._wake, self._ready), (), (), self._time_to_next())
                 if self._ready in readable:
-                    self._count_ready(len(os.read(self._ready, 4096)))
+                    for pid in array("i", os.read(self._ready, 4096)):
+                        self._welcome(pid)
                 if self._wake in readable:
                     self._heed(os.read(self._wake, 4096))
             return self._exit_code
@@ -111,92 +137,141 @@ class Supervisor:
             for end in (self._wake, self._waker, self._ready, self._reporter, self._lifeline, self._held):
                 os.close(end)
 
+    # Birth.
+
     def _time_to_next(self) -> float | None:
-        return max(0.0, min(self._due) - time.monotonic()) if self._due else None
+        return max(0.0, min(self._due.values()) - time.monotonic()) if self._due else None
 
     def _start_due(self) -> None:
         now = time.monotonic()
-        for moment in [moment for moment in self._due if moment <= now]:
-            self._due.remove(moment)
+        for slot in [slot for slot, moment in self._due.items() if moment <= now]:
+            del self._due[slot]
             try:
-                pid = self._fork()
+                self._fork(slot)
             except OSError as error:
-                self._start_later(f"no worker can be started ({error.strerror})", quickly=True)
-            else:
-                self._born[pid] = now
-                logger.debug("worker %d started", pid)
+                self._start_later(slot, f"no worker can be started ({error.strerror})", quickly=True)
 
-    def _start_later(self, why: str, *, quickly: bool) -> None:
+    def _start_later(self, slot: int, why: str, *, quickly: bool) -> None:
         """A successor for a worker that is missing; `quickly` when it was so soon after the start of another."""
         self._quick_deaths = self._quick_deaths + 1 if quickly else 0
         pause_s = pause_before_restart(self._quick_deaths)
         logger.error("%s; another starts in %.2f s", why, pause_s)
-        self._due.append(time.monotonic() + pause_s)
+        self._due[slot] = time.monotonic() + pause_s
 
-    def _fork(self) -> int:
+    def _fork(self, slot: int) -> int:
         """Signals wait meanwhile: a child must not take the parent's for its own. Raises `OSError`."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             pid = os.fork()
             if pid == 0:
-                self._live()
-            return pid
+                self._live(slot)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        self._workers[pid] = Worker(slot, time.monotonic())
+        logger.debug("worker %d started", pid)
+        return pid
 
-    def _live(self) -> None:
+    def _live(self, slot: int) -> None:
         """The child's side of the fork; does not return. A terminal's SIGINT is the parent's to hand on."""
         exit_code = 1
         try:
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             for end in (self._wake, self._waker, self._ready, self._held):
                 os.close(end)
-            exit_code = self._work(Cradle(self._report_ready, self._lifeline))
+            exit_code = self._work(Cradle(self._report_ready, self._lifeline, Share(self._loads, slot)))
         except Exception:
             logger.exception("worker %d failed", os.getpid())
         finally:
             os._exit(exit_code)
 
     def _report_ready(self) -> None:
-        os.write(self._reporter, b"r")
+        os.write(self._reporter, array("i", (os.getpid(),)).tobytes())
 
-    def _count_ready(self, more: int) -> None:
-        before, self._ready_count = self._ready_count, self._ready_count + more
-        if before == 0 and not self._stops:
-            self._due += [time.monotonic()] * (self._count - 1)
-        if before < self._count <= self._ready_count:
+    def _welcome(self, pid: int) -> None:
+        """A worker serves."""
+        self._ready_count += 1
+        if self._stops:
+            return
+        if self._ready_count == 1:
+            self._due |= dict.fromkeys(range(1, self._count), time.monotonic())
+        if self._ready_count == self._count:
             self._hooks.on_ready()
+        if pid == self._successor:
+            self._retire_predecessor(pid)
+            self._roll_on()
+
+    # What the signals ask for.
 
     def _heed(self, signals: bytes) -> None:
         for number in signals:
             if number in _STOP_SIGNALS:
                 self._stop()
+            elif number == _ROLL_SIGNAL:
+                self._roll()
         self._bury()
 
     def _stop(self) -> None:
         self._due.clear()
+        self._to_roll.clear()
         if self._stops == 0:
             self._hooks.on_stop()
-        for pid in self._born:
-            os.kill(pid, _ESCALATION[min(self._stops, len(_ESCALATION) - 1)])
+        for pid, worker in self._workers.items():
+            if self._stops or not worker.leaving:
+                os.kill(pid, _ESCALATION[min(self._stops, len(_ESCALATION) - 1)])
         self._stops += 1
+
+    def _roll(self) -> None:
+        if self._stops:
+            return
+        if self._successor is not None or self._ready_count < self._count:
+            logger.warning("SIGUSR2 is not heeded: workers are being started already")
+            return
+        logger.info("rolling through %d workers", self._count)
+        self._to_roll.extend(range(self._count))
+        self._roll_on()
+
+    def _roll_on(self) -> None:
+        """Start the next successor. It takes the place of one that is due, too."""
+        self._successor = None
+        if not self._to_roll:
+            logger.info("all workers are new")
+            return
+        slot = self._to_roll.popleft()
+        try:
+            self._successor = self._fork(slot)
+        except OSError as error:
+            self._end_roll(f"no worker can be started ({error.strerror})")
+        else:
+            self._due.pop(slot, None)
+
+    def _end_roll(self, why: str) -> None:
+        self._successor = None
+        self._to_roll.clear()
+        logger.error("%s; the roll ends here, the workers that serve stay", why)
+
+    def _retire_predecessor(self, successor: int) -> None:
+        slot = self._workers[successor].slot
+        for pid, worker in self._workers.items():
+            if worker.slot == slot and pid != successor and not worker.leaving:
+                worker.leaving = True
+                os.kill(pid, signal.SIGUSR2)
+
+    # Death.
 
     def _bury(self) -> None:
         """Look who has died, and see to a successor. Of a process not waited for, the id is not given away."""
-        for pid in tuple(self._born):
+        for pid in tuple(self._workers):
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
                 self._mourn(pid, os.waitstatus_to_exitcode(status))
 
     def _mourn(self, pid: int, exit_code: int) -> None:
-        age_s = time.monotonic() - self._born.pop(pid)
-        from feathergate.observe.metrics import forget_worker  # not above: see `run_workers`
-
-        forget_worker(pid)
+        worker = self._workers.pop(pid)
+        forget_worker(os.environ, pid)
         if self._stops:
             if exit_code not in (0, -signal.SIGTERM):
                 self._exit_code = 1
@@ -204,7 +279,19 @@ class Supervisor:
         if self._ready_count == 0:
             self._exit_code = exit_code if exit_code > 0 else 1
             return
-        self._start_later(f"worker {pid} died ({_describe(exit_code)})", quickly=age_s < _YOUNG_S)
+        if not worker.leaving:
+            self._replace(pid, worker, f"worker {pid} died ({_describe(exit_code)})")
+
+    def _replace(self, pid: int, dead: Worker, why: str) -> None:
+        """In a roll the slot may not be empty: then the predecessor goes on, or the successor is on its way."""
+        if pid == self._successor:
+            self._end_roll(why)
+        elif self._successor is not None and self._workers[self._successor].slot == dead.slot:
+            logger.error("%s", why)
+        if any(other.slot == dead.slot and not other.leaving for other in self._workers.values()):
+            return
+        self._loads.clear(dead.slot)
+        self._start_later(dead.slot, why, quickly=time.monotonic() - dead.born < _YOUNG_S)
 
 
 def _describe(exit_code: int) -> str:

@@ -8,11 +8,13 @@ other status: following one would carry the key elsewhere.
 from __future__ import annotations
 
 import ssl
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, cast
 
 from feathergate.errors import DeadlineError, UpstreamError
 from feathergate.http.client import Pool
-from feathergate.http.contract import Call, HttpError, HttpErrorKind, Origin
+from feathergate.http.contract import Call, HttpError, HttpErrorKind, Origin, Timeouts
 from feathergate.http.limits import ClientLimits
 from feathergate.http.proxy import Proxy
 from feathergate.http.ticker import Ticker
@@ -82,19 +84,22 @@ class HttpTransport:
         ssl_context: ssl.SSLContext | None = None,
         proxy: Proxy | None = None,
     ) -> None:
-        self.pool = Pool(origin, limits, ticker, ssl_context=ssl_context, proxy=proxy)
-        self._provider = provider
+        translate = partial(parse_error, provider=provider)
+        self.pool = Pool(origin, limits, ticker, ssl_context=ssl_context, proxy=proxy, translate=translate)
+        # The pool's sinks take an HttpError, but for ours, who hear what `translate` makes of it.
+        self._send = cast(Callable[[bytes, bytes, UpstreamSink, Timeouts], Call], self.pool.send)
         self._fixed_head = b" HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\n" % build_host(origin)
 
     def send(self, request: UpstreamRequest, sink: UpstreamSink) -> Call:
+        body = request.body
         head = b"%b %b%b%bcontent-length: %d\r\n\r\n" % (
             request.method,
             request.target,
             self._fixed_head,
             request.headers,
-            len(request.body),
+            len(body),
         )
-        return self.pool.send(head, request.body, _TranslatingSink(sink, self._provider), request.timeouts)
+        return self._send(head, body, sink, request.timeouts)
 
     def close(self) -> None:
         self.pool.close()
@@ -113,19 +118,3 @@ def parse_error(error: HttpError, provider: str) -> UpstreamError:
     ours = meaning.error(f"{provider} {meaning.message}", kind=error.kind, retryable=meaning.retryable)
     ours.__cause__ = error
     return ours
-
-
-class _TranslatingSink:
-    """Hands the owner's own methods to the pool, so that a chunk costs no extra call; only errors pass here."""
-
-    __slots__ = ("_on_error", "_provider", "on_body", "on_end", "on_head")
-
-    def __init__(self, sink: UpstreamSink, provider: str) -> None:
-        self.on_head = sink.on_head
-        self.on_body = sink.on_body
-        self.on_end = sink.on_end
-        self._on_error = sink.on_error
-        self._provider = provider
-
-    def on_error(self, error: HttpError) -> None:
-        self._on_error(parse_error(error, self._provider))

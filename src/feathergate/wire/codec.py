@@ -31,6 +31,8 @@ _TOOL_CHOICE: msgspec.json.Decoder[str | ToolChoice] = msgspec.json.Decoder(str 
 _RESPONSE_FORMAT = msgspec.json.Decoder(ResponseFormat)
 
 _KEY = re.compile(rb'[\s,{]*("[^"\\]*(?:\\.[^"\\]*)*")\s*:\s*')
+_QUOTED = {field.encode_name: b'"%b"' % field.encode_name.encode() for field in msgspec.structs.fields(ChatRequest)}
+_COUNTED_LIMIT_BYTES = 8192
 _END = re.compile(rb"\s*}")
 _MISSING = re.compile(r"Object missing required field `(.*?)`")
 _PATH = re.compile(r" - at `(?:key in )?\$?(.*?)`$")
@@ -51,7 +53,8 @@ def decode_chat(body: bytes) -> tuple[ChatRequest, Members]:
         raise _field_error(error, "") from None
     except msgspec.DecodeError as error:
         raise ClientError(f"The body is not valid JSON: {_plain(error)}. Send one JSON object.") from None
-    _refuse_repeated(body, members)
+    if not _stands_once(body, members):
+        _refuse_repeated(body, members)
     return request, members
 
 
@@ -114,23 +117,34 @@ def _plain(error: msgspec.DecodeError) -> str:
     return str(error).removeprefix("JSON is malformed: ")
 
 
+def _stands_once(body: bytes, members: Members) -> bool:
+    """A quick proof, for small bodies of known fields, that no key is repeated: each stands in all of the body once.
+
+    Counting costs 0.1 µs a field, the walk of `_refuse_repeated` about 1. An escape could hide a twin.
+    """
+    if len(body) > _COUNTED_LIMIT_BYTES or b"\\u" in body:
+        return False
+    count = body.count
+    for name in members:
+        quoted = _QUOTED.get(name)
+        if quoted is None or count(quoted) != 1:
+            return False
+    return True
+
+
 def _refuse_repeated(body: bytes, members: Members) -> None:
     """Two equal keys at the top are refused: another reader of the same bytes could take the other one.
 
-    A body without white space that is as long as its members is known to hold each once. Any other is walked
-    from key to key; a value that is not the one in `members` belongs to an earlier twin.
+    The body is walked from key to key; a value that is not the one in `members` belongs to an earlier twin.
     """
-    views = {name: memoryview(value) for name, value in members.items()}
-    if len(body) == 1 + sum(len(name) + view.nbytes + 4 for name, view in views.items()):
-        return
-    whole = memoryview(body)
+    values = {name: bytes(value) for name, value in members.items()}
     seen: set[str] = set()
     key = _KEY.search(body)
     while key is not None:
         name: str = decode_any(key.group(1))
-        view, start = views[name], key.end()
-        end = start + view.nbytes
+        value, start = values[name], key.end()
+        end = start + len(value)
         key = _KEY.match(body, end)
-        if name in seen or whole[start:end] != view or (key is None and not _END.match(body, end)):
+        if name in seen or not body.startswith(value, start) or (key is None and not _END.match(body, end)):
             raise ClientError(f"The key '{name}' stands twice in the body. Send it once.", param=name)
         seen.add(name)

@@ -8,6 +8,7 @@ Source: reference/wire/gemini.md sections 5 to 7.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -173,14 +174,15 @@ class Response(_Camel, frozen=True, gc=False):
     error: Status | str | None = None
 
 
-_RESPONSE = msgspec.json.Decoder(Response)
-_RESPONSES = msgspec.json.Decoder(list[Response])
+_decode_responses: Callable[[bytes], Response | list[Response]]
+_decode_responses = msgspec.json.Decoder(Response | list[Response]).decode
 _DETAILS = msgspec.json.Decoder(list[Detail])
 
 
 def decode_responses(data: bytes) -> list[Response]:
     """One response, or a JSON array of them. Raises `ValueError` or `RecursionError` where it is neither."""
-    return _RESPONSES.decode(data) if data.lstrip()[:1] == b"[" else [_RESPONSE.decode(data)]
+    found = _decode_responses(data)
+    return found if isinstance(found, list) else [found]
 
 
 def decode_details(details: Raw | UnsetType) -> list[Detail]:

@@ -2,8 +2,8 @@
 
 One struct serves all blocks, one all deltas and one all events, with every member optional, because a tagged
 union would refuse the types that Anthropic adds without a new version. Members that only some readings open, or
-whose shape differs from type to type, stay raw. Requests have no structs here: they are built as plain objects.
-Source: reference/wire/anthropic.md sections 6 to 8.
+whose shape differs from type to type, stay raw. Of a request the top has a struct, which leaves out what is empty;
+what stands in it is built as plain objects. Source: reference/wire/anthropic.md sections 3 and 6 to 8.
 """
 
 from __future__ import annotations
@@ -14,6 +14,26 @@ import msgspec
 from msgspec import Raw
 
 _ABSENT = Raw()  # false in a test
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The body of `POST /v1/messages`, in the order in which it is written."""
+
+    model: str
+    max_tokens: int
+    cache_control: dict[str, Any] | None = None
+    tools: list[dict[str, Any]] = []
+    system: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
+    tool_choice: dict[str, Any] | None = None
+    thinking: dict[str, Any] | None = None
+    output_config: dict[str, Any] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop_sequences: list[str] = []
+    metadata: dict[str, str] | None = None
+    service_tier: str | None = None
+    stream: bool | None = None
 
 
 class OutputTokensDetails(msgspec.Struct, frozen=True, gc=False):

@@ -9,7 +9,7 @@ reference/wire/openai-chat.md sections 5 to 7.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -131,7 +131,7 @@ class _AnswerPeek(msgspec.Struct, frozen=True, gc=False):
     error: Raw = Raw()
 
 
-class WholePeek(NamedTuple):
+class WholePeek(msgspec.Struct, frozen=True, gc=False):
     """What the gateway must know of a whole answer that passes: whether `mend_answer` is due, and its usage."""
 
     odd: bool
@@ -153,7 +153,7 @@ def _read(decode: Callable[[bytes], A], body: bytes) -> A:
         answer = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UpstreamError("The provider's answer is not what the chat protocol has.", kind="protocol") from error
-    if not codec.is_null(answer.error):
+    if answer.error and not codec.is_null(answer.error):
         raise parse_failure(None, None, body)
     return answer
 
@@ -168,20 +168,24 @@ def _read_whole(decode: Callable[[bytes], A], body: bytes) -> A:
 
 def parse_usage(raw: Raw) -> TokenUsage | None:
     """Usage where it is well-formed and not negative; whatever else a host sends is no usage."""
-    if codec.is_null(raw):
+    if not raw or codec.is_null(raw):
         return None
     try:
         usage = _decode_usage(raw)
     except msgspec.DecodeError:
         return None
-    return usage if min(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) >= 0 else None
+    if usage.prompt_tokens < 0 or usage.completion_tokens < 0 or usage.total_tokens < 0:
+        return None
+    return usage
 
 
 def peek_whole(body: bytes) -> WholePeek:
     """A whole answer that is to pass as it came; raises `UpstreamError` for one that is none, or an error."""
     answer = _read_whole(_decode_peek, body)
-    said = [(choice.finish_reason, choice.message) for choice in answer.choices or ()]
-    odd = any(is_odd(reason, message.tool_calls if message else None) for reason, message in said)
+    odd = False
+    for choice in answer.choices or ():
+        message = choice.message
+        odd = odd or is_odd(choice.finish_reason, message.tool_calls if message is not None else None)
     return WholePeek(odd, parse_usage(answer.usage))
 
 

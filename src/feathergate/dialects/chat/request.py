@@ -9,6 +9,7 @@ Specification: reference/wire/openai-chat.md section 4.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -48,18 +49,24 @@ def build_request(request: ChatRequest, members: codec.Members, target: Target) 
     """See `contract.Dialect`."""
     capability, quirks = target.capability, target.quirks
     losses = Losses("this model's Chat Completions", strict=target.strict)
-    sent = {**members, "model": codec.raw(target.model)}
+    sent = {**members, "model": _write_model(target.model)}
     if capability.max_tokens_name == "max_completion_tokens":
         sent = _rename(sent, "max_tokens", "max_completion_tokens")
     if capability.thinking == "effort":
         _settle_reasoning(request, sent, target, losses)
     if capability.pedantic or quirks.pedantic:
         _leave_out_strangers(request, sent, losses)
-    for name in quirks.lacks.intersection(sent):
-        _leave_out(sent, name, losses)
+    if quirks.lacks:
+        for name in quirks.lacks.intersection(sent):
+            _leave_out(sent, name, losses)
     for old, new in quirks.renames.items():
         sent = _rename(sent, old, new)
     return Built(PATH, codec.encode(sent), Context(model=target.model), dropped=losses.names)
+
+
+@lru_cache(maxsize=256)
+def _write_model(model: str) -> Raw:
+    return codec.raw(model)
 
 
 def _rename(sent: codec.Members, old: str, new: str) -> codec.Members:

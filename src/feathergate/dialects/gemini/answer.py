@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from feathergate.dialects.contract import Context
@@ -20,7 +21,7 @@ from feathergate.dialects.gemini.error import build_error
 from feathergate.dialects.gemini.finish import BLOCKED, build_finish, name_reason
 from feathergate.dialects.gemini.grounding import build_annotations
 from feathergate.dialects.gemini.partial import PartialCall
-from feathergate.dialects.gemini.usage import UsageCounter
+from feathergate.dialects.gemini.usage import build_usage, merge_usage
 from feathergate.errors import UpstreamError
 from feathergate.events import (
     Annotations,
@@ -36,7 +37,6 @@ from feathergate.events import (
     Text,
     ToolArgs,
     ToolStarted,
-    Usage,
 )
 from feathergate.wire.codec import decode_any
 from feathergate.wire.gemini import (
@@ -49,6 +49,7 @@ from feathergate.wire.gemini import (
     PromptFeedback,
     Response,
     TokenLogprob,
+    UsageMetadata,
     decode_responses,
 )
 
@@ -60,12 +61,15 @@ _SERVER_PARTS = (
     ("toolResponse", "tool_response"),
 )
 
+_UNSIGNED = "MISSING_THOUGHT_SIGNATURE"
+# The model's own mistakes: an answer that is nothing else is none.
+_MISTAKES = frozenset({_UNSIGNED, "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE"})
+
 
 def parse_answer(body: bytes, context: Context) -> Sequence[Event]:
     """A whole answer, or a JSON array of responses. Raises `UpstreamError`."""
     reader = AnswerReader(context)
-    events = [event for response in decode_answer(body) for event in reader.read(response)]
-    return events + reader.finish(whole=True)
+    return reader.read(decode_answer(body)) + reader.finish(whole=True)
 
 
 def decode_answer(data: bytes) -> list[Response]:
@@ -80,33 +84,19 @@ def decode_answer(data: bytes) -> list[Response]:
     return responses
 
 
-class _Choice:
+class _Choice(msgspec.Struct):
     """What one candidate has said so far. `pieces` has an entry a part, empty where the part is no text."""
 
-    __slots__ = (
-        "audio",
-        "finish",
-        "finish_message",
-        "grounding",
-        "media",
-        "open",
-        "parts",
-        "pieces",
-        "signature",
-        "tools",
-    )
-
-    def __init__(self) -> None:
-        self.pieces: list[str] = []
-        self.tools = 0
-        self.open: PartialCall | None = None
-        self.media = 0
-        self.audio = False
-        self.signature: str | None = None
-        self.parts: list[dict[str, Any]] = []
-        self.grounding: GroundingMetadata | None = None
-        self.finish: str | None = None
-        self.finish_message: str | None = None
+    pieces: list[str] = []
+    tools: int = 0
+    open: PartialCall | None = None
+    media: int = 0
+    audio: bool = False
+    signature: str | None = None
+    parts: list[dict[str, Any]] = []
+    grounding: GroundingMetadata | None = None
+    finish: str | None = None
+    finish_message: str | None = None
 
     @property
     def has_content(self) -> bool:
@@ -114,37 +104,32 @@ class _Choice:
 
 
 class AnswerReader:
-    """Responses in, events out; one an answer. `complete` is true while every candidate seen has finished."""
+    """Responses in, events out; one an answer."""
 
-    __slots__ = ("_blocked", "_choices", "_context", "_ids", "_response_id", "_started", "_usage")
+    __slots__ = ("_blocked", "_choices", "_context", "_ids", "_response_id", "_usage")
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._started = False
-        self._response_id = ""
+        self._response_id: str | None = None
         self._choices: dict[int, _Choice] = {}
         self._ids: set[str] = set()
-        self._usage = UsageCounter()
+        self._usage: UsageMetadata | None = None
         self._blocked: PromptFeedback | None = None
 
-    @property
-    def complete(self) -> bool:
-        finished = all(choice.finish is not None for choice in self._choices.values())
-        return self._blocked is not None or (finished and bool(self._choices))
-
-    def read(self, response: Response) -> list[Event]:
+    def read(self, responses: Sequence[Response]) -> list[Event]:
         events: list[Event] = []
-        if not self._started:
-            self._started = True
-            self._response_id = response.response_id or ""
-            events.append(Started(self._response_id, response.model_version or self._context.model))
-        if response.usage_metadata is not None:
-            self._usage.add(response.usage_metadata)
-        feedback = response.prompt_feedback
-        if feedback is not None and name_reason(feedback.block_reason, BLOCKED) is not None:
-            self._blocked = feedback
-        for candidate in response.candidates or ():
-            self._read_candidate(candidate, events)
+        for response in responses:
+            if self._response_id is None:
+                self._response_id = response.response_id or ""
+                events.append(Started(self._response_id, response.model_version or self._context.model))
+            usage = response.usage_metadata
+            if usage is not None:
+                self._usage = usage if self._usage is None else merge_usage(self._usage, usage)
+            feedback = response.prompt_feedback
+            if feedback is not None and name_reason(feedback.block_reason, BLOCKED) is not None:
+                self._blocked = feedback
+            for candidate in response.candidates or ():
+                self._read_candidate(candidate, events)
         return events
 
     def finish(self, *, whole: bool = False) -> list[Event]:
@@ -156,13 +141,14 @@ class AnswerReader:
         for choice in self._choices.values():
             if choice.finish is None and self._blocked is None and not (whole and choice.has_content):
                 raise _nothing() if whole else _truncated()
-        self._refuse_useless()
+        for choice in self._choices.values():
+            if choice.finish in _MISTAKES:
+                self._refuse_useless(choice)
         events: list[Event] = []
-        for index, choice in sorted(self._choices.items()):
-            self._finish_choice(index, choice, events)
-        usage = self._usage.build()
-        if usage is not None:
-            events.append(Usage(usage, self._usage.service_tier))
+        for index in sorted(self._choices):
+            self._finish_choice(index, self._choices[index], events)
+        if self._usage is not None:
+            events.append(build_usage(self._usage))
         return events
 
     # --- parts --------------------------------------------------------------------------------------------------
@@ -179,20 +165,23 @@ class AnswerReader:
             events.extend(_read_logprobs(candidate.logprobs_result, index))
         if candidate.grounding_metadata is not None and candidate.grounding_metadata.grounding_supports:
             choice.grounding = candidate.grounding_metadata
-        reason = name_reason(candidate.finish_reason)
-        if reason is not None:
+        if candidate.finish_reason is not None and (reason := name_reason(candidate.finish_reason)) is not None:
             choice.finish = reason
             choice.finish_message = candidate.finish_message
 
     def _read_part(self, part: Part, index: int, choice: _Choice, events: list[Event]) -> None:
         text = part.text
-        choice.pieces.append(text if text and not part.thought else "")
-        if text:
-            events.append(Reasoning(text, index) if part.thought else Text(text, index))
+        if text and not part.thought:
+            choice.pieces.append(text)
+            events.append(Text(text, index))
+        else:
+            choice.pieces.append("")
+            if text:
+                events.append(Reasoning(text, index))
         if part.function_call is not None:
             self._read_call(part.function_call, part.thought_signature, index, choice, events)
         elif part.inline_data is not None:
-            events.append(_read_media(part.inline_data, part.thought_signature, index, choice, self._response_id))
+            events.append(_read_media(part.inline_data, part.thought_signature, index, choice, self._response_id or ""))
         elif text is None and (server := _read_server(part)):
             choice.parts.append(server)
         elif part.thought_signature and not part.thought:
@@ -233,24 +222,21 @@ class AnswerReader:
 
     # --- the end ------------------------------------------------------------------------------------------------
 
-    def _refuse_useless(self) -> None:
+    def _refuse_useless(self, choice: _Choice) -> None:
         """An answer that is nothing but the model's own mistake is an error, so that another attempt can be made."""
-        mistakes = [choice for choice in self._choices.values() if not choice.has_content]
-        if len(mistakes) < len(self._choices) or self._blocked is not None:
+        if self._blocked is not None or any(other.has_content for other in self._choices.values()):
             return
-        for choice in mistakes:
-            message = f" ({choice.finish_message})" if choice.finish_message else ""
-            if choice.finish == "MISSING_THOUGHT_SIGNATURE":
-                raise UpstreamError(
-                    f"The provider misses the thought signature of a tool call{message}. Send each tool call back "
-                    "with the extra_content that it came with.",
-                    kind="status",
-                    status=400,
-                    retryable=False,
-                    param="messages",
-                )
-            if choice.finish in ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE"):
-                raise UpstreamError(f"The model's answer is unusable: {choice.finish}{message}.", kind="protocol")
+        message = f" ({choice.finish_message})" if choice.finish_message else ""
+        if choice.finish == _UNSIGNED:
+            raise UpstreamError(
+                f"The provider misses the thought signature of a tool call{message}. Send each tool call back with "
+                "the extra_content that it came with.",
+                kind="status",
+                status=400,
+                retryable=False,
+                param="messages",
+            )
+        raise UpstreamError(f"The model's answer is unusable: {choice.finish}{message}.", kind="protocol")
 
     def _finish_choice(self, index: int, choice: _Choice, events: list[Event]) -> None:
         if choice.open is not None:

@@ -7,8 +7,8 @@ unanswered call of its name. Source: reference/wire/gemini.md sections 2 and 3, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -16,10 +16,12 @@ from msgspec import Raw
 from feathergate.capability import Capability
 from feathergate.dialects.call_id import split_call_id
 from feathergate.dialects.gemini.media import build_media
+from feathergate.dialects.gemini.turn import Spoken, Turn
 from feathergate.errors import ClientError
-from feathergate.wire.chat import Message, ToolCall
+from feathergate.wire.chat import Message
 from feathergate.wire.codec import raw
 
+_CALLING = ("assistant", "tool", "function")
 _MISSING = {"error": "This call has no result."}
 
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -42,30 +44,31 @@ class Call:
         self.where = ""
 
 
-class Paired(NamedTuple):
-    """The calls of each message, by its index, with their results; and the indexes of results without a call."""
+class Paired(msgspec.Struct, frozen=True):
+    """The calls of each message, by its index, with their results; and the indexes of the results with a call."""
 
     calls: dict[int, list[Call]]
-    orphans: set[int]
+    answers: set[int]
 
 
-def pair_calls(messages: Sequence[Message]) -> Paired:
+def pair_calls(turns: Sequence[Turn]) -> Paired:
     """Raises `ClientError` for a call that is none."""
     calls: dict[int, list[Call]] = {}
     latest: dict[str | None, Call] = {}
-    orphans: set[int] = set()
-    for index, message in enumerate(messages):
-        where = f"messages[{index}]"
-        if message.role == "assistant":
-            calls[index] = list(_read_calls(message, where))
-            latest |= {_key(call.id, call.name): call for call in calls[index]}
-        elif message.role in ("tool", "function"):
-            call = latest.get(_key(_plain_id(message.tool_call_id), message.name or ""))
-            if call is None:
-                orphans.add(index)
-            else:
-                call.result, call.where = message, where
-    return Paired(calls, orphans)
+    answers: set[int] = set()
+    for index, turn in enumerate(turns):
+        if turn.role not in _CALLING or isinstance(turn, Spoken):
+            continue
+        if turn.role == "assistant":
+            if turn.tool_calls or turn.function_call:
+                calls[index] = _read_calls(turn, f"messages[{index}]")
+                latest |= {_key(call.id, call.name): call for call in calls[index]}
+            continue
+        call = latest.get(_key(_plain_id(turn.tool_call_id), turn.name or ""))
+        if call is not None:
+            call.result, call.where = turn, f"messages[{index}]"
+            answers.add(index)
+    return Paired(calls, answers)
 
 
 def build_call(call: Call, names: Mapping[str, str], capability: Capability) -> JsonObject:
@@ -95,28 +98,29 @@ def _identify(call: Call, capability: Capability) -> JsonObject:
     return {"id": call.id} if capability.call_ids and call.id else {}
 
 
-def _read_calls(message: Message, where: str) -> Iterator[Call]:
+def _read_calls(message: Message, where: str) -> list[Call]:
+    calls: list[Call] = []
     for place, call in enumerate(message.tool_calls or ()):
-        signature = _read_signature(call)
-        plain = _plain_id(call.id)
+        plain, signature = split_call_id(call.id)
+        if call.extra_content:
+            signature = _read_signature(call.extra_content) or signature
         if call.function is not None:
-            yield Call(plain, call.function.name, _parse_arguments(call.function.arguments), signature)
+            calls.append(Call(plain, call.function.name, _parse_arguments(call.function.arguments), signature))
         elif call.custom is not None:
-            yield Call(plain, call.custom.name, raw({"input": call.custom.input}), signature)
+            calls.append(Call(plain, call.custom.name, raw({"input": call.custom.input}), signature))
         else:
             at = f"{where}.tool_calls[{place}]"
             raise ClientError(f"'{at}' holds neither 'function' nor 'custom'. Send one of them.", param=at)
     if message.function_call is not None:
         legacy = message.function_call
-        yield Call(None, legacy.name, _parse_arguments(legacy.arguments), None)
+        calls.append(Call(None, legacy.name, _parse_arguments(legacy.arguments), None))
+    return calls
 
 
-def _read_signature(call: ToolCall) -> str | None:
-    google = (call.extra_content or {}).get("google")
+def _read_signature(extra_content: Mapping[str, Any]) -> str | None:
+    google = extra_content.get("google")
     signature = google.get("thought_signature") if isinstance(google, dict) else None
-    if isinstance(signature, str) and signature:
-        return signature
-    return split_call_id(call.id)[1]
+    return signature if isinstance(signature, str) and signature else None
 
 
 def _parse_arguments(text: str) -> Raw:

@@ -11,15 +11,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import Raw
+
 from feathergate.capability import Capability
 from feathergate.dialects.gemini.call import Call, Paired, build_call, build_result
 from feathergate.dialects.gemini.media import build_media
+from feathergate.dialects.gemini.turn import Spoken, Turn
 from feathergate.dialects.loss import Losses
 from feathergate.errors import ClientError
 from feathergate.wire.chat import Message, Part
+from feathergate.wire.codec import decode_any
 
 _SYSTEM = ("system", "developer")
 _RESULTS = ("tool", "function")
+_TEXTS = ("text", "refusal")
+# Who speaks in a note: a message that has no turn of its own here.
+_SPEAKERS = {**dict.fromkeys(_SYSTEM, "System"), **dict.fromkeys(_RESULTS, "Result of a tool")}
 _DUMMY_SIGNATURE = "skip_thought_signature_validator"
 _SERVER_PARTS = frozenset({"executableCode", "codeExecutionResult", "toolCall", "toolResponse"})
 
@@ -27,28 +34,31 @@ JsonObject = dict[str, Any]
 
 
 def build_contents(
-    messages: Sequence[Message], paired: Paired, names: Mapping[str, str], capability: Capability, losses: Losses
+    turns: Sequence[Turn], paired: Paired, names: Mapping[str, str], capability: Capability, losses: Losses
 ) -> tuple[JsonObject | None, list[JsonObject]]:
     """`systemInstruction`, if there is one, and `contents`, never empty. Raises `ClientError` naming the place."""
     conversation = _Conversation(paired.calls, names, capability)
     leading = True
     instruction: list[JsonObject] = []
-    for index, message in enumerate(messages):
-        where = f"messages[{index}]"
-        _check_lost(message, where, losses)
-        leading = leading and message.role in _SYSTEM
-        if leading:
-            instruction += _text_parts(message, where)
-        elif message.role in _SYSTEM:
-            conversation.add_user([_note("System", part) for part in _text_parts(message, where)])
-        elif message.role == "user":
-            conversation.add_user(_user_parts(message, where, capability))
-        elif message.role == "assistant":
-            conversation.add_model(index, message)
-        elif index in paired.orphans:
-            conversation.add_user([_note("Result of a tool", part) for part in _text_parts(message, where)])
+    for index, turn in enumerate(turns):
+        role = turn.role
+        leading = leading and role in _SYSTEM
+        if isinstance(turn, Spoken):
+            parts: list[JsonObject] = [{"text": turn.content}]
         else:
-            conversation.add_result()
+            _check_lost(turn, index, losses)
+            if index in paired.answers:
+                conversation.add_result()
+                continue
+            parts = _read_parts(turn, index, capability)
+        if leading:
+            instruction += parts
+        elif role == "user":
+            conversation.add_user(parts)
+        elif role == "assistant":
+            conversation.add_model(index, parts, _google(turn.extra_content) if turn.extra_content else {})
+        else:
+            conversation.add_user([_note(_SPEAKERS[role], part) for part in parts])
     contents = conversation.close() or [{"role": "user", "parts": [{"text": " "}]}]
     return ({"parts": instruction} if instruction else None), contents
 
@@ -67,7 +77,7 @@ class _Conversation:
         self._signatures: set[str] = set()
 
     def add_user(self, parts: list[JsonObject]) -> None:
-        if parts:
+        if parts and self._model:
             self._close_model()
         self._user += parts
 
@@ -76,25 +86,31 @@ class _Conversation:
         if self._open:
             self._close_model()
 
-    def add_model(self, index: int, message: Message) -> None:
-        calls = [(call, self._build_call(call)) for call in self._calls.get(index, ())]
-        parts = _server_parts(message) + _text_parts(message, f"messages[{index}]")
-        self._sign_text(message, parts, has_calls=bool(calls))
-        if parts or calls:
+    def add_model(self, index: int, parts: list[JsonObject], google: Mapping[str, Any]) -> None:
+        """`google` is what our own answer kept beside the message."""
+        calls = self._calls.get(index)
+        called = [(call, self._build_call(call)) for call in calls] if calls else None
+        if google:
+            parts = _server_parts(google) + parts
+            self._sign_text(google, parts, has_calls=bool(called))
+        if self._user and (parts or called):
             self._close_user()
-        self._model += [*parts, *(part for _, part in calls)]
-        self._open += calls
+        self._model += parts
+        if called:
+            self._model += [part for _, part in called]
+            self._open += called
 
     def close(self) -> list[JsonObject]:
-        self._close_model()
-        self._close_user()
+        if self._model:
+            self._close_model()
+        if self._user:
+            self._close_user()
         return self._contents
 
     def _close_model(self) -> None:
         """The model's turn, and the results of its calls in their order."""
-        if not self._model:
-            return
         self._contents.append({"role": "model", "parts": self._model})
+        self._model = []
         if self._open:
             parts = [part for _, part in self._open]
             if self._capability.signed_calls and not any("thoughtSignature" in part for part in parts):
@@ -102,13 +118,12 @@ class _Conversation:
             results = [build_result(call, self._names, self._capability) for call, _ in self._open]
             self._contents.append({"role": "user", "parts": [result for result, _ in results]})
             self._user += [part for _, media in results for part in media]
-        self._model, self._open = [], []
+            self._open = []
 
     def _close_user(self) -> None:
-        if self._user:
-            if not self._capability.media_alone and not any("text" in part for part in self._user):
-                self._user.append({"text": " "})
-            self._contents.append({"role": "user", "parts": self._user})
+        if not self._capability.media_alone and not any("text" in part for part in self._user):
+            self._user.append({"text": " "})
+        self._contents.append({"role": "user", "parts": self._user})
         self._user = []
 
     def _build_call(self, call: Call) -> JsonObject:
@@ -117,9 +132,9 @@ class _Conversation:
             part["thoughtSignature"] = call.signature
         return part
 
-    def _sign_text(self, message: Message, parts: list[JsonObject], *, has_calls: bool) -> None:
+    def _sign_text(self, google: Mapping[str, Any], parts: list[JsonObject], *, has_calls: bool) -> None:
         """The signature of a text stands beside the message; it goes back on the last text, or on an empty one."""
-        signature = _google(message.extra_content).get("thought_signature")
+        signature = google.get("thought_signature")
         if not isinstance(signature, str) or not signature or not self._claim(signature):
             return
         if parts and "text" in parts[-1]:
@@ -134,41 +149,35 @@ class _Conversation:
         return fresh
 
 
-def _text_parts(message: Message, where: str) -> list[JsonObject]:
-    """The text of a message whose role bears nothing else; empty text makes no part."""
+def _read_parts(message: Message, index: int, capability: Capability) -> list[JsonObject]:
+    """What a message says. Empty text makes no part, and a user's message alone may hold media."""
     content = message.content
-    if isinstance(content, list):
-        texts = [_text_of(part, f"{where}.content[{place}]") for place, part in enumerate(content)]
+    parts: list[JsonObject] = []
+    if isinstance(content, str):
+        if content:
+            parts.append({"text": content})
     else:
-        texts = [content or ""]
-    texts.append(message.refusal or "")
-    return [{"text": text} for text in texts if text]
+        for place, part in enumerate(content or ()):
+            where = f"messages[{index}].content[{place}]"
+            if part.type not in _TEXTS and message.role == "user":
+                parts.append(build_media(part, where, with_resolution=capability.media_resolution == "part"))
+            elif text := _text_of(part, where):
+                parts.append({"text": text})
+    if message.refusal:
+        parts.append({"text": message.refusal})
+    return parts
 
 
 def _text_of(part: Part, where: str) -> str:
     text = part.refusal if part.type == "refusal" else part.text
-    if part.type not in ("text", "refusal") or text is None:
+    if part.type not in _TEXTS or text is None:
         raise ClientError(f"'{where}' is no text. Send a part of type text with its text.", param=f"{where}.type")
     return text
 
 
-def _user_parts(message: Message, where: str, capability: Capability) -> list[JsonObject]:
-    if isinstance(message.content, str) or message.content is None:
-        return _text_parts(message, where)
-    parts: list[JsonObject] = []
-    for place, part in enumerate(message.content):
-        at = f"{where}.content[{place}]"
-        if part.type in ("text", "refusal"):
-            text = _text_of(part, at)
-            parts += [{"text": text}] if text else []
-        else:
-            parts.append(build_media(part, at, with_resolution=capability.media_resolution == "part"))
-    return parts
-
-
-def _server_parts(message: Message) -> list[JsonObject]:
+def _server_parts(google: Mapping[str, Any]) -> list[JsonObject]:
     """What our own answer kept of the provider's tools, for this turn."""
-    parts = _google(message.extra_content).get("parts")
+    parts = google.get("parts")
     return [
         part
         for part in (parts if isinstance(parts, list) else ())
@@ -176,23 +185,25 @@ def _server_parts(message: Message) -> list[JsonObject]:
     ]
 
 
-def _google(extra_content: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    google = (extra_content or {}).get("google")
+def _google(extra_content: Mapping[str, Any]) -> Mapping[str, Any]:
+    google = extra_content.get("google")
     return google if isinstance(google, dict) else {}
 
 
 def _note(what: str, part: JsonObject) -> JsonObject:
-    return {"text": f"[{what}] {part['text']}"}
+    text = part["text"]
+    return {"text": f"[{what}] {decode_any(text) if isinstance(text, Raw) else text}"}
 
 
-def _check_lost(message: Message, where: str, losses: Losses) -> None:
+def _check_lost(message: Message, index: int, losses: Losses) -> None:
     if message.name is not None and message.role not in _RESULTS:
-        losses.drop("messages.name", f"{where}.name")
+        losses.drop("messages.name", f"messages[{index}].name")
     if message.audio is not None:
-        losses.drop("messages.audio", f"{where}.audio")
+        losses.drop("messages.audio", f"messages[{index}].audio")
     if message.cache_control is not None:
-        losses.drop("messages.cache_control", f"{where}.cache_control")
-    for place, part in enumerate(message.content if isinstance(message.content, list) else ()):
-        for mark in ("cache_control", "prompt_cache_breakpoint"):
-            if getattr(part, mark) is not None:
-                losses.drop(f"messages.content.{mark}", f"{where}.content[{place}].{mark}")
+        losses.drop("messages.cache_control", f"messages[{index}].cache_control")
+    if isinstance(message.content, list):
+        for place, part in enumerate(message.content):
+            for mark in ("cache_control", "prompt_cache_breakpoint"):
+                if getattr(part, mark) is not None:
+                    losses.drop(f"messages.content.{mark}", f"messages[{index}].content[{place}].{mark}")

@@ -72,13 +72,17 @@ EXTENSIONS = {
     "cachedContent": "cachedContent",
 }
 
+_EXTENSIONS = frozenset(EXTENSIONS)
+_CARRIED = _EXTENSIONS.union(TRANSLATED)
 _WHAT_GEMINI_DOES_ANYWAY = {"store": b"false", "parallel_tool_calls": b"true"}
 
 
 def check_fields(members: Members, losses: Losses) -> None:
     """Drop, or refuse with a `ClientError`, what Gemini does not get; `null` asks for nothing."""
+    if members.keys() <= _CARRIED:
+        return
     for name, value in members.items():
-        if is_null(value) or name in TRANSLATED or name in EXTENSIONS:
+        if name in _CARRIED or is_null(value):
             continue
         if name in REFUSED:
             message = (
@@ -91,4 +95,6 @@ def check_fields(members: Members, losses: Losses) -> None:
 
 def pick_extensions(members: Members) -> dict[str, Raw]:
     """Gemini's own members, as they came."""
+    if _EXTENSIONS.isdisjoint(members):
+        return {}
     return {EXTENSIONS[name]: value for name, value in members.items() if name in EXTENSIONS and not is_null(value)}

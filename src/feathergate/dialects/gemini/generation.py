@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import UNSET
+
 from feathergate.capability import Capability
 from feathergate.dialects.gemini.schema import clean_schema
 from feathergate.dialects.gemini.thinking import build_thinking
@@ -23,35 +25,35 @@ _MODALITIES = {"text": "TEXT", "audio": "AUDIO", "image": "IMAGE"}
 
 def build_generation(request: ChatRequest, capability: Capability, losses: Losses) -> dict[str, Any]:
     """All of it but `mediaResolution`, which hangs on the messages. Raises `ClientError`."""
-    return {
-        **_build_limits(request),
-        **_build_sampling(request, capability, losses),
-        **_build_form(request, capability),
-        **_build_voice(request, losses),
-        **_build_thoughts(request, capability, losses),
-    }
-
-
-def _build_limits(request: ChatRequest) -> dict[str, Any]:
     config: dict[str, Any] = {}
-    limit = request.max_completion_tokens or request.max_tokens
-    if limit is not None:
-        config["maxOutputTokens"] = limit
-    if request.n is not None and request.n > _CANDIDATE_LIMIT:
-        raise ClientError(f"'n' is {request.n}; Gemini gives at most {_CANDIDATE_LIMIT} choices.", param="n")
-    if request.n is not None and request.n > 1:
-        config["candidateCount"] = request.n
-    stop = [request.stop] if isinstance(request.stop, str) else request.stop or []
-    stop = [text for text in stop if text]
-    if len(stop) > _STOP_LIMIT:
-        raise ClientError(f"'stop' holds {len(stop)} sequences; Gemini takes {_STOP_LIMIT}.", param="stop")
-    if stop:
-        config["stopSequences"] = stop
+    _add_limits(config, request)
+    _add_sampling(config, request, capability, losses)
+    if request.response_format is not UNSET:
+        config |= _build_form(request, capability)
+    if request.modalities or request.audio is not UNSET:
+        config |= _build_voice(request, losses)
+    if request.reasoning_effort is not None or request.thinking is not UNSET:
+        config |= _build_thoughts(request, capability, losses)
     return config
 
 
-def _build_sampling(request: ChatRequest, capability: Capability, losses: Losses) -> dict[str, Any]:
-    config: dict[str, Any] = {}
+def _add_limits(config: dict[str, Any], request: ChatRequest) -> None:
+    limit = request.max_completion_tokens or request.max_tokens
+    if limit is not None:
+        config["maxOutputTokens"] = limit
+    if request.n is not None and request.n > 1:
+        if request.n > _CANDIDATE_LIMIT:
+            raise ClientError(f"'n' is {request.n}; Gemini gives at most {_CANDIDATE_LIMIT} choices.", param="n")
+        config["candidateCount"] = request.n
+    if request.stop:
+        stop = [text for text in ([request.stop] if isinstance(request.stop, str) else request.stop) if text]
+        if len(stop) > _STOP_LIMIT:
+            raise ClientError(f"'stop' holds {len(stop)} sequences; Gemini takes {_STOP_LIMIT}.", param="stop")
+        if stop:
+            config["stopSequences"] = stop
+
+
+def _add_sampling(config: dict[str, Any], request: ChatRequest, capability: Capability, losses: Losses) -> None:
     for name, member, value in (("temperature", "temperature", request.temperature), ("top_p", "topP", request.top_p)):
         if value is not None and capability.sampling != "none":
             config[member] = value
@@ -59,6 +61,17 @@ def _build_sampling(request: ChatRequest, capability: Capability, losses: Losses
             losses.drop(name)
     if request.seed is not None:
         config["seed"] = (request.seed + 2**31) % 2**32 - 2**31
+    if request.presence_penalty or request.frequency_penalty:
+        _add_penalties(config, request, capability, losses)
+    if request.logprobs:
+        config["responseLogprobs"] = True
+        if request.top_logprobs is not None:
+            config["logprobs"] = request.top_logprobs
+    elif request.top_logprobs:
+        losses.drop("top_logprobs")  # which counts only beside logprobs
+
+
+def _add_penalties(config: dict[str, Any], request: ChatRequest, capability: Capability, losses: Losses) -> None:
     for name, member, value in (
         ("presence_penalty", "presencePenalty", request.presence_penalty),
         ("frequency_penalty", "frequencyPenalty", request.frequency_penalty),
@@ -67,13 +80,6 @@ def _build_sampling(request: ChatRequest, capability: Capability, losses: Losses
             config[member] = min(value, _PENALTY_BOUND)
         elif value:
             losses.drop(name)
-    if request.logprobs:
-        config["responseLogprobs"] = True
-        if request.top_logprobs is not None:
-            config["logprobs"] = request.top_logprobs
-    elif request.top_logprobs:
-        losses.drop("top_logprobs")  # which counts only beside logprobs
-    return config
 
 
 def _build_form(request: ChatRequest, capability: Capability) -> dict[str, Any]:

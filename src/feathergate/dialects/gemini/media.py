@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
+from feathergate.dialects.gemini.turn import Turn
 from feathergate.errors import ClientError
 from feathergate.wire.chat import FileContent, ImageUrl, InputAudio, Message, Part
 
@@ -70,13 +71,13 @@ def build_media(part: Part, where: str, *, with_resolution: bool) -> dict[str, A
     )
 
 
-def find_resolution(messages: Iterable[Message]) -> str | None:
+def find_resolution(turns: Iterable[Turn]) -> str | None:
     """The finest detail that any image asks for, for the models that take one for the whole request."""
     details = {
         part.image_url.detail
-        for message in messages
-        if isinstance(message.content, list)
-        for part in message.content
+        for turn in turns
+        if isinstance(turn, Message) and isinstance(turn.content, list)
+        for part in turn.content
         if isinstance(part.image_url, ImageUrl)
     }
     if details & {"high", "original"}:

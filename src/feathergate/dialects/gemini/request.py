@@ -6,26 +6,28 @@ The request is only read; the same request gives the same bytes. What each field
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from msgspec import Raw
-
 from feathergate.dialects.contract import Built, Context, Target
-from feathergate.dialects.gemini.call import pair_calls
+from feathergate.dialects.gemini.call import Paired, pair_calls
 from feathergate.dialects.gemini.content import build_contents
 from feathergate.dialects.gemini.field import check_fields, pick_extensions
 from feathergate.dialects.gemini.generation import build_generation
 from feathergate.dialects.gemini.media import find_resolution
-from feathergate.dialects.gemini.tool import build_tools, pick_names, read_tools
+from feathergate.dialects.gemini.tool import TOOLING, AnyTool, build_tools, pick_names, read_tools
+from feathergate.dialects.gemini.turn import Turn, read_turns
 from feathergate.dialects.legality import check_request
 from feathergate.dialects.loss import Losses
-from feathergate.dialects.thought import restore_thoughts
+from feathergate.dialects.thought import Remembered, restore_thoughts
 from feathergate.errors import ClientError
 from feathergate.wire.chat import ChatRequest, CustomTool
-from feathergate.wire.codec import Members, decode_messages, encode
+from feathergate.wire.codec import Members, encode
 
 _SERVICE_TIERS = {"default": "standard", "flex": "flex", "priority": "priority", "fast": "priority"}
+_UNRESERVED = re.compile(r"[A-Za-z0-9._-]+")  # to quote what needs none costs 0.2 µs more than to see that
 _CACHED = ("systemInstruction", "tools", "toolConfig")
 
 
@@ -36,7 +38,7 @@ def build_request(request: ChatRequest, members: Members, target: Target) -> Bui
     losses = Losses("Gemini's API", strict=target.strict)
     check_fields(members, losses)
     try:
-        body, context = _build_body(request, pick_extensions(members), target, losses)
+        body, context = _build_body(request, members, target, losses)
         return Built(path, encode(body), context, dropped=losses.names)
     except RecursionError:
         raise ClientError("A value of the request is nested too deeply. Send fewer levels.") from None
@@ -48,48 +50,70 @@ def _build_path(model: str, *, stream: bool) -> str:
         message = f"The model '{model}' is no name of a Gemini model. Send one such as gemini-3.5-flash."
         raise ClientError(message, param="model")
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-    return f"/v1beta/models/{quote(name, safe='')}:{method}"
+    quoted = name if _UNRESERVED.fullmatch(name) else quote(name, safe="")
+    return f"/v1beta/models/{quoted}:{method}"
 
 
 def _build_body(
-    request: ChatRequest, extensions: dict[str, Raw], target: Target, losses: Losses
+    request: ChatRequest, members: Members, target: Target, losses: Losses
 ) -> tuple[dict[str, Any], Context]:
     capability = target.capability
-    messages = restore_thoughts(decode_messages(request.messages), target.thoughts)
-    tools = read_tools(request, losses)
-    paired = pair_calls(messages)
-    called = [call.name for calls in paired.calls.values() for call in calls]
-    names = pick_names([*(tool.name for tool in tools), *called])
-    instruction, contents = build_contents(messages, paired, names, capability, losses)
+    turns = read_turns(request.messages)
+    if target.thoughts is not None:
+        turns = [_restore(turn, target.thoughts) for turn in turns]
+    tools = read_tools(request, losses) if request.tools or request.functions else []
+    paired = pair_calls(turns)
+    names = _pick_names(tools, paired)
+    instruction, contents = build_contents(turns, paired, names, capability, losses)
     body: dict[str, Any] = {"contents": contents}
     if instruction is not None:
         body["systemInstruction"] = instruction
-    body |= build_tools(request, tools, names, capability, losses)
+    if not TOOLING.isdisjoint(members):
+        body |= build_tools(request, tools, names, capability, losses)
     generation = build_generation(request, capability, losses)
-    resolution = find_resolution(messages) if capability.media_resolution == "request" else None
-    if resolution is not None:
+    if capability.media_resolution == "request" and (resolution := find_resolution(turns)) is not None:
         generation["mediaResolution"] = resolution
     if generation:
         body["generationConfig"] = generation
-    body |= _build_tier(request, losses) | extensions
-    _check_cached(body)
-    context = Context(
-        model=target.model.removeprefix("models/"),
+    if request.service_tier is not None:
+        body |= _build_tier(request.service_tier, losses)
+    extensions = pick_extensions(members)
+    if extensions:
+        body |= extensions
+        _check_cached(body)
+    return body, _build_context(request, target.model, tools, names)
+
+
+def _build_context(request: ChatRequest, model: str, tools: Sequence[AnyTool], names: Mapping[str, str]) -> Context:
+    model = model.removeprefix("models/")
+    if not names:
+        return Context(model, legacy_functions=request.functions is not None)
+    return Context(
+        model,
         tool_names={ours: theirs for theirs, ours in names.items() if ours != theirs},
         custom_tools=frozenset(tool.name for tool in tools if isinstance(tool, CustomTool)),
         legacy_functions=request.functions is not None,
     )
-    return body, context
 
 
-def _build_tier(request: ChatRequest, losses: Losses) -> dict[str, str]:
-    if request.service_tier in (None, "auto"):
+def _pick_names(tools: Sequence[AnyTool], paired: Paired) -> dict[str, str]:
+    if not tools and not paired.calls:
         return {}
-    tier = _SERVICE_TIERS.get(request.service_tier or "")
-    if tier is None:
+    called = [call.name for calls in paired.calls.values() for call in calls]
+    return pick_names([*(tool.name for tool in tools), *called])
+
+
+def _restore(turn: Turn, remembered: Remembered) -> Turn:
+    return restore_thoughts([turn], remembered)[0] if turn.tool_calls else turn
+
+
+def _build_tier(tier: str, losses: Losses) -> dict[str, str]:
+    if tier == "auto":
+        return {}
+    if tier not in _SERVICE_TIERS:
         losses.drop("service_tier")
         return {}
-    return {"serviceTier": tier}
+    return {"serviceTier": _SERVICE_TIERS[tier]}
 
 
 def _check_cached(body: dict[str, Any]) -> None:

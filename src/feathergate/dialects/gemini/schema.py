@@ -15,8 +15,8 @@ _TOLD = frozenset({"exclusiveMinimum", "exclusiveMaximum"})
 
 
 def clean_schema(schema: Any) -> Any:
-    """A copy of the schema without what Gemini refuses; a boolean schema is its own copy."""
-    if not isinstance(schema, dict):
+    """The schema without what Gemini refuses: a copy, or itself where nothing in it could be refused."""
+    if not isinstance(schema, dict) or _TREATED.isdisjoint(schema):
         return schema
     cleaned: dict[str, Any] = {}
     told: list[str] = []
@@ -27,18 +27,16 @@ def clean_schema(schema: Any) -> Any:
             told.append(f"{key}: {value}")
         elif key == "const":
             cleaned.setdefault("enum", [value])
+        elif key in _NESTED:
+            cleaned[key] = _NESTED[key](value)
         else:
-            cleaned[key] = _NESTED.get(key, _keep)(value)
+            cleaned[key] = value
     if told:
         description = cleaned.get("description")
         cleaned["description"] = " ".join(
             [*([description] if isinstance(description, str) else []), f"({', '.join(told)})"]
         )
     return cleaned
-
-
-def _keep(value: Any) -> Any:
-    return value
 
 
 def _clean_all(schemas: Any) -> Any:
@@ -60,3 +58,5 @@ _NESTED: Mapping[str, Callable[[Any], Any]] = {
         clean_schema,
     ),
 }
+
+_TREATED = _LEFT_OUT | _TOLD | {"format", "const"} | _NESTED.keys()

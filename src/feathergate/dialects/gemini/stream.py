@@ -23,7 +23,7 @@ class GeminiStream:
 
     def decode(self, name: bytes, data: bytes) -> Sequence[Event]:
         """Raises `UpstreamError` for an error event and for what is no response."""
-        return [event for response in decode_answer(data) for event in self._reader.read(response)]
+        return self._reader.read(decode_answer(data))
 
     def finish(self) -> Sequence[Event]:
         """Raises `UpstreamError` (truncated) where no finish reason came."""

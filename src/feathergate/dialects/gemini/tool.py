@@ -20,6 +20,9 @@ from feathergate.errors import ClientError
 from feathergate.wire.chat import ChatRequest, CustomTool, FunctionTool, NamedTool, Tool, ToolChoice, ToolReference
 from feathergate.wire.codec import decode_any, decode_tool_choice, decode_tools, encode, given
 
+TOOLING = frozenset({"tools", "functions", "tool_choice", "function_call", "web_search_options"})
+"""The fields of a request that `build_tools` reads."""
+
 _LEGAL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_.:-]")
 _NAME_LIMIT = 128
@@ -34,6 +37,7 @@ _decode_function = msgspec.json.Decoder(FunctionTool).decode
 _decode_function_call = msgspec.json.Decoder(str | NamedTool).decode
 
 
+AnyTool = FunctionTool | CustomTool
 Mode = Literal["none", "auto", "required"]
 _OPENAI_MODES: Mapping[str, Mode] = {"none": "none", "auto": "auto", "required": "required"}
 
@@ -45,9 +49,9 @@ class Choice(NamedTuple):
     names: tuple[str, ...] | None = None
 
 
-def read_tools(request: ChatRequest, losses: Losses) -> list[FunctionTool | CustomTool]:
+def read_tools(request: ChatRequest, losses: Losses) -> list[AnyTool]:
     """`tools` and the older `functions`. Raises `ClientError`."""
-    tools: list[FunctionTool | CustomTool] = []
+    tools: list[AnyTool] = []
     for index, tool in enumerate(decode_tools(request.tools or [])):
         tools.append(_pick_tool(tool, index))
         if tool.cache_control is not None:
@@ -90,7 +94,7 @@ def pick_names(names: Iterable[str]) -> dict[str, str]:
 
 def build_tools(
     request: ChatRequest,
-    tools: Sequence[FunctionTool | CustomTool],
+    tools: Sequence[AnyTool],
     names: Mapping[str, str],
     capability: Capability,
     losses: Losses,
@@ -116,7 +120,7 @@ def build_tools(
     return members
 
 
-def _pick_tool(tool: Tool, index: int) -> FunctionTool | CustomTool:
+def _pick_tool(tool: Tool, index: int) -> AnyTool:
     picked = tool.function if tool.type == "function" else tool.custom
     if picked is None:
         where = f"tools[{index}].{tool.type}"
@@ -156,7 +160,7 @@ def _rename(name: str, taken: Iterable[str]) -> str:
     return f"{plain[: _NAME_LIMIT - 17]}_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
-def _declare(tool: FunctionTool | CustomTool, name: str) -> dict[str, Any]:
+def _declare(tool: AnyTool, name: str) -> dict[str, Any]:
     declaration: dict[str, Any] = {"name": name}
     description = _describe(tool)
     if description:
@@ -168,7 +172,7 @@ def _declare(tool: FunctionTool | CustomTool, name: str) -> dict[str, Any]:
     return declaration
 
 
-def _describe(tool: FunctionTool | CustomTool) -> str | None:
+def _describe(tool: AnyTool) -> str | None:
     """A custom tool's grammar binds nothing here, so the model is told of it."""
     grammar = tool.format.get("grammar") if isinstance(tool, CustomTool) and tool.format else None
     if grammar is None:
@@ -178,7 +182,7 @@ def _describe(tool: FunctionTool | CustomTool) -> str | None:
 
 def _build_calling(
     choice: Choice,
-    tools: Sequence[FunctionTool | CustomTool],
+    tools: Sequence[AnyTool],
     names: Mapping[str, str],
     capability: Capability,
     losses: Losses,

@@ -7,73 +7,70 @@ changes only what it names. Source: reference/wire/gemini.md section 5, "Usage".
 
 from __future__ import annotations
 
-from feathergate.wire.chat import CompletionTokensDetails, PromptTokensDetails, Usage
+from feathergate.events import Usage
+from feathergate.wire import chat
+from feathergate.wire.chat import CompletionTokensDetails, PromptTokensDetails
 from feathergate.wire.gemini import ModalityTokens, UsageMetadata
 
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 _MODALITIES = ("", "TEXT", "IMAGE", "VIDEO", "AUDIO", "DOCUMENT")
 
 
-class UsageCounter:
-    """The `usageMetadata` of one answer."""
+def merge_usage(old: UsageMetadata, new: UsageMetadata) -> UsageMetadata:
+    """What is known after `new`, which comes with every event and mostly says all that `old` did."""
+    if (
+        new.total_token_count
+        and (new.prompt_tokens_details or not old.prompt_tokens_details)
+        and (new.candidates_tokens_details or not old.candidates_tokens_details)
+        and (new.service_tier is not None or old.service_tier is None)
+    ):
+        return new
+    counts = new if new.total_token_count else old
+    return UsageMetadata(
+        new.prompt_token_count or counts.prompt_token_count,
+        new.candidates_token_count or counts.candidates_token_count,
+        new.thoughts_token_count or counts.thoughts_token_count,
+        new.tool_use_prompt_token_count or counts.tool_use_prompt_token_count,
+        new.cached_content_token_count or counts.cached_content_token_count,
+        counts.total_token_count,
+        new.prompt_tokens_details or old.prompt_tokens_details,
+        new.candidates_tokens_details or old.candidates_tokens_details,
+        old.service_tier if new.service_tier is None else new.service_tier,
+    )
 
-    __slots__ = ("_candidates_details", "_counts", "_prompt_details", "service_tier")
 
-    def __init__(self) -> None:
-        self._counts: tuple[int, ...] | None = None
-        self._prompt_details: list[ModalityTokens] = []
-        self._candidates_details: list[ModalityTokens] = []
-        self.service_tier: str | None = None
-
-    def add(self, usage: UsageMetadata) -> None:
-        counts = (
-            usage.prompt_token_count or 0,
-            usage.tool_use_prompt_token_count or 0,
+def build_usage(usage: UsageMetadata) -> Usage:
+    """Some models count the thoughts among the candidates' tokens: the total tells."""
+    prompt = (usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0)
+    completion = usage.candidates_token_count or 0
+    thoughts, total = usage.thoughts_token_count or 0, usage.total_token_count or 0
+    if prompt + completion != total:
+        completion += thoughts
+    read = _by_modality(usage.prompt_tokens_details)
+    written = _by_modality(usage.candidates_tokens_details)
+    told = chat.Usage(
+        prompt,
+        completion,
+        total or prompt + completion,
+        PromptTokensDetails(
             usage.cached_content_token_count or 0,
-            usage.candidates_token_count or 0,
-            usage.thoughts_token_count or 0,
-            usage.total_token_count or 0,
-        )
-        if self._counts is None or usage.total_token_count:
-            self._counts = counts
-        else:
-            self._counts = tuple(new or old for new, old in zip(counts, self._counts, strict=True))
-        self._prompt_details = usage.prompt_tokens_details or self._prompt_details
-        self._candidates_details = usage.candidates_tokens_details or self._candidates_details
-        if usage.service_tier is not None:
-            self.service_tier = _TIERS.get(usage.service_tier.lower())
-
-    def build(self) -> Usage | None:
-        """None where the provider counted nothing. Some models count the thoughts among the candidates' tokens:
-        the total tells."""
-        if self._counts is None:
-            return None
-        prompt, tool_use, cached, candidates, thoughts, total = self._counts
-        prompt += tool_use
-        completion = candidates if prompt + candidates == total else candidates + thoughts
-        read, written = _by_modality(self._prompt_details), _by_modality(self._candidates_details)
-        return Usage(
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            total_tokens=total or prompt + completion,
-            prompt_tokens_details=PromptTokensDetails(
-                cached_tokens=cached,
-                audio_tokens=read.get("AUDIO"),
-                text_tokens=read.get("TEXT"),
-                image_tokens=read.get("IMAGE"),
-            ),
-            completion_tokens_details=CompletionTokensDetails(
-                reasoning_tokens=thoughts,
-                audio_tokens=written.get("AUDIO"),
-                text_tokens=written.get("TEXT"),
-                image_tokens=written.get("IMAGE"),
-            ),
-        )
+            audio_tokens=read.get("AUDIO"),
+            text_tokens=read.get("TEXT"),
+            image_tokens=read.get("IMAGE"),
+        ),
+        CompletionTokensDetails(
+            thoughts,
+            audio_tokens=written.get("AUDIO"),
+            text_tokens=written.get("TEXT"),
+            image_tokens=written.get("IMAGE"),
+        ),
+    )
+    return Usage(told, None if usage.service_tier is None else _TIERS.get(usage.service_tier.lower()))
 
 
-def _by_modality(details: list[ModalityTokens]) -> dict[str, int]:
+def _by_modality(details: list[ModalityTokens] | None) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for detail in details:
+    for detail in details or ():
         name = detail.modality
         if isinstance(name, int):
             name = _MODALITIES[name] if 0 <= name < len(_MODALITIES) else ""

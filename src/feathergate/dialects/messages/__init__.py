@@ -1,8 +1,8 @@
 """Anthropic's Messages API as an upstream speaks it.
 
-`request.py` builds (`history.py`, `assistant.py` and `part.py` the messages, `toolset.py` and `tool.py` the tools,
-`form.py`, `thinking.py` and `knob.py` the rest), `answer.py` reads
-whole answers and `stream.py` streams through the same machine (with `block.py`), `failure.py` reads errors.
+`request.py` builds (`said.py` opens the messages, `history.py`, `assistant.py` and `part.py` build them, `toolset.py`
+and `tool.py` the tools, `form.py`, `thinking.py` and `knob.py` the rest), `answer.py` reads whole answers and
+`stream.py` streams through the same machine (with `block.py`), `failure.py` reads errors.
 Specification: reference/wire/anthropic.md.
 """
 

@@ -9,7 +9,7 @@ reference/wire/anthropic.md sections 6 and 7.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -67,7 +67,8 @@ def parse_answer(body: bytes, context: Context) -> list[Event]:
             raise build_protocol_error("answer")
         events = reader.start(message)
         reader.stop(message.stop_reason, message.stop_details)
-        return [*events, *reader.end()]
+        events += reader.end()
+        return events
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise build_protocol_error("answer") from error
 
@@ -89,6 +90,7 @@ class AnswerReader:
         "_context",
         "_details",
         "_open",
+        "_provider_ran",
         "_stop_reason",
         "_thoughts",
         "_tools",
@@ -99,7 +101,7 @@ class AnswerReader:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.started = False
-        self._usage = wire.Usage()
+        self._usage: wire.Usage | None = None
         self._stop_reason: str | None = None
         self._details: wire.StopDetails | None = None
         self._open: OpenBlock | None = None
@@ -109,6 +111,7 @@ class AnswerReader:
         self._tools = 0
         self._thoughts = 0
         self._characters = 0
+        self._provider_ran = False
 
     def start(self, message: wire.Message) -> list[Event]:
         """The start, and what content it has already. A second start, of spliced streams, only adds its usage."""
@@ -116,17 +119,20 @@ class AnswerReader:
         if self.started:
             return []
         self.started = True
-        tier = _SERVICE_TIERS.get(self._usage.service_tier or "")
+        tier = _SERVICE_TIERS.get(self._usage.service_tier or "") if self._usage is not None else None
         events: list[Event] = [Started(message.id, message.model or self._context.model, service_tier=tier)]
         for raw in message.content or ():
             events += self.open(raw)
-        return [*events, *self.close()]
+        events += self.close()
+        return events
 
     def count(self, usage: wire.Usage | None) -> None:
         """Counts are cumulative: what is said later takes the place of what was said before."""
         if usage is not None:
-            said = {name: value for name, value in asdict(usage).items() if value is not None}
-            self._usage = replace(self._usage, **said)
+            if self._usage is not None:
+                said = {name: value for name, value in asdict(usage).items() if value is not None}
+                usage = replace(self._usage, **said)
+            self._usage = usage
 
     def stop(self, reason: str | None, details: wire.StopDetails | None) -> None:
         self._stop_reason = reason or self._stop_reason
@@ -137,10 +143,10 @@ class AnswerReader:
     def open(self, raw: Raw) -> Sequence[Event]:
         """A block begins, whole or with nothing in it yet; one that is still open ends."""
         events = self.close()
-        block = OpenBlock(raw, self._characters)
-        self._open = block
+        self._open = block = OpenBlock(raw, self._characters)
         opener = self._openers.get(block.mode)
-        return [*events, *opener(self, block)] if opener is not None else events
+        opened = opener(self, block) if opener is not None else ()
+        return [*events, *opened] if events else opened
 
     def _open_text(self, block: OpenBlock) -> Sequence[Event]:
         return self._say(block.block.text)
@@ -171,13 +177,18 @@ class AnswerReader:
         block.custom = name in self._context.custom_tools
         return [ToolStarted(number, block.block.id, name, kind="custom" if block.custom else "function")]
 
+    def _open_provider(self, block: OpenBlock) -> Sequence[Event]:
+        self._provider_ran = True
+        return ()
+
     def close(self) -> Sequence[Event]:
         """The open block, if there is one, ends."""
         block, self._open = self._open, None
         if block is None or not block.mode:
             return ()
         self._blocks.append(block)
-        self._annotate(block)
+        if block.citations:
+            self._annotate(block)
         if block.mode == "json":
             return () if block.pieces else self._say(block.input_text())
         if block.mode != "tool_use" or (block.pieces and not block.custom):
@@ -247,10 +258,10 @@ class AnswerReader:
 
     def end(self) -> list[Event]:
         """All that is said once, in the legal order."""
-        events = list(self.close())
+        events: list[Event] = [*self.close()]
         if self._annotations:
             events.append(Annotations(tuple(self._annotations)))
-        if any(block.mode.startswith("provider") for block in self._blocks):
+        if self._provider_ran:
             events.append(Extra({"anthropic": {"content": list(map(rebuild_block, self._blocks))}}))
         reason = _FINISH.get(self._stop_reason or "", "stop")
         if reason == "content_filter" and self._details is not None and self._details.explanation:
@@ -258,14 +269,18 @@ class AnswerReader:
         if reason == "tool_calls" and not self._tools:
             reason = "stop"
         events.append(Finished(reason, native=self._stop_reason))
-        usage = _build_usage(self._usage)
-        return [*events, Usage(usage)] if usage is not None else events
+        usage = _build_usage(self._usage) if self._usage is not None else None
+        if usage is not None:
+            events.append(Usage(usage))
+        return events
 
     _openers: ClassVar[Mapping[str, Callable[[AnswerReader, OpenBlock], Sequence[Event]]]] = {
         "text": _open_text,
         "thinking": _open_thinking,
         "redacted_thinking": _open_redacted,
         "tool_use": _open_tool,
+        "provider_tool": _open_provider,
+        "provider_result": _open_provider,
     }
     _deltas: ClassVar[Mapping[tuple[str, str], Callable[[AnswerReader, OpenBlock, wire.Delta], Sequence[Event]]]] = {
         ("tool_use", "input_json_delta"): _read_arguments,
@@ -281,26 +296,25 @@ def _build_usage(usage: wire.Usage) -> TokenUsage | None:
     """OpenAI's prompt includes what the cache was read from and written to; None where nothing was counted."""
     if usage.input_tokens is None and usage.output_tokens is None:
         return None
-    counted: list[wire.Usage | wire.Iteration] = [
-        usage,
-        *(item for item in usage.iterations or () if item.type in _ON_THE_SIDE),
-    ]
-    read = _sum(item.cache_read_input_tokens for item in counted)
-    written = _sum(item.cache_creation_input_tokens for item in counted)
-    prompt = (_sum(item.input_tokens for item in counted) or 0) + (read or 0) + (written or 0)
-    completion = _sum(item.output_tokens for item in counted) or 0
-    details = usage.output_tokens_details
-    thinking = details.thinking_tokens if details is not None else None
+    read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
+    prompt, completion = usage.input_tokens or 0, usage.output_tokens or 0
+    for item in usage.iterations or ():
+        if item.type in _ON_THE_SIDE:
+            read = _add(read, item.cache_read_input_tokens)
+            written = _add(written, item.cache_creation_input_tokens)
+            prompt += item.input_tokens or 0
+            completion += item.output_tokens or 0
+    prompt += (read or 0) + (written or 0)
+    thinking = usage.output_tokens_details.thinking_tokens if usage.output_tokens_details is not None else None
     return TokenUsage(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        total_tokens=prompt + completion,
-        prompt_tokens_details=PromptTokensDetails(read, written) if (read, written) != (None, None) else None,
-        completion_tokens_details=CompletionTokensDetails(thinking) if thinking is not None else None,
+        prompt,
+        completion,
+        prompt + completion,
+        None if read is None and written is None else PromptTokensDetails(read, written),
+        None if thinking is None else CompletionTokensDetails(thinking),
     )
 
 
-def _sum(counts: Iterable[int | None]) -> int | None:
-    """None where nothing was counted."""
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
+def _add(one: int | None, other: int | None) -> int | None:
+    """None where neither was counted."""
+    return other if one is None else one + (other or 0)

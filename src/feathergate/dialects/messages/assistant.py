@@ -16,6 +16,7 @@ from msgspec import Raw
 
 from feathergate.dialects.call_id import split_call_id
 from feathergate.dialects.messages.part import Block, build_text
+from feathergate.dialects.messages.said import Said
 from feathergate.errors import ClientError
 from feathergate.wire.chat import Message
 
@@ -31,7 +32,16 @@ class Call(NamedTuple):
     input: Any
 
 
-def read_calls(message: Message, index: int) -> list[Call]:
+def read_calls(messages: Sequence[Said]) -> dict[int, list[Call]]:
+    """The calls of every message that has any, by the message's index. Raises `ClientError` as below."""
+    return {
+        index: _read_calls(message, index)
+        for index, message in enumerate(messages)
+        if message.tool_calls or message.function_call is not None
+    }
+
+
+def _read_calls(message: Message, index: int) -> list[Call]:
     """Raises `ClientError` for a call without the member that its type names."""
     calls: list[Call] = []
     for position, call in enumerate(message.tool_calls or ()):
@@ -83,7 +93,9 @@ def place_calls(content: Sequence[Block], calls: Mapping[str, Block]) -> list[Bl
 
 def _content_as_it_came(message: Message) -> list[Block] | None:
     """The content that our own answer gave along; of another shape, it is not ours."""
-    ours = (message.extra_content or {}).get("anthropic")
+    if message.extra_content is None:
+        return None
+    ours = message.extra_content.get("anthropic")
     content = ours.get("content") if isinstance(ours, dict) else None
     if not isinstance(content, list) or not all(_is_block(block) for block in content):
         return None

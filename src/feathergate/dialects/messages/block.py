@@ -7,6 +7,7 @@ reference/wire/anthropic.md section 6.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -18,7 +19,12 @@ from feathergate.wire.messages import Block, Citation, decode_block, decode_bloc
 Mode = Literal["text", "thinking", "redacted_thinking", "tool_use", "json", "provider_tool", "provider_result", ""]
 """How a block is read: by its type; `json` = the tool that stands in for structured output; empty = ignored."""
 
-_READ: tuple[Mode, ...] = ("text", "thinking", "redacted_thinking", "tool_use")
+_READ: Mapping[str, Mode] = {
+    "text": "text",
+    "thinking": "thinking",
+    "redacted_thinking": "redacted_thinking",
+    "tool_use": "tool_use",
+}
 _WITH_INPUT: tuple[Mode, ...] = ("tool_use", "json", "provider_tool")
 
 
@@ -29,13 +35,13 @@ class OpenBlock:
 
     def __init__(self, raw: Raw, opened_at: int) -> None:
         self.raw = raw
-        self.block = _read_block(raw)
-        self.mode = _choose_mode(self.block.type)
+        self.block = block = _read_block(raw)
+        self.mode: Mode = _READ.get(block.type) or _choose_mode(block.type)
         self.custom = False
         self.opened_at = opened_at
         self.pieces: list[str] = []
         self.signature = ""
-        self.citations: list[Raw] = list(self.block.citations or ())
+        self.citations = [] if block.citations is None else list(block.citations)
 
     def input_text(self) -> str:
         """A call's arguments as JSON text; no text at all means none."""
@@ -43,9 +49,6 @@ class OpenBlock:
 
 
 def _choose_mode(kind: str) -> Mode:
-    for mode in _READ:
-        if kind == mode:
-            return mode
     if kind.endswith("_tool_use"):
         return "provider_tool"
     return "provider_result" if kind.endswith("_tool_result") or kind == "container_upload" else ""

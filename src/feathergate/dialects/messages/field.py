@@ -57,6 +57,7 @@ DROPPED = (
 )
 REFUSED = ("n",)
 """Refused above 1: one answer in place of several would change what was asked for."""
+_CARRIED = frozenset((*TRANSLATED, *REFUSED))
 
 # All of these are translated; parts, where they are not refused.
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -80,6 +81,8 @@ _NEUTRAL: Mapping[str, Any] = {
 
 def report_dropped(request: ChatRequest, members: codec.Members, losses: Losses) -> None:
     """Say of each field that goes nowhere that it is dropped; `null`, and what asks for nothing, is not."""
+    if _CARRIED.issuperset(members):
+        return
     for name, value in members.items():
         if codec.is_null(value):
             continue

@@ -27,12 +27,15 @@ class Form(NamedTuple):
     instruction: str | None = None
 
 
+_NONE = Form()
+
+
 def plan_form(request: ChatRequest, capability: Capability) -> Form:
     if isinstance(request.response_format, UnsetType) or codec.is_null(request.response_format):
-        return Form()
+        return _NONE
     wanted = codec.decode_response_format(request.response_format)
     if wanted.type == "text":
-        return Form()
+        return _NONE
     named = wanted.json_schema
     if named is None or named.schema is None:
         return Form(instruction=JSON_INSTRUCTION)

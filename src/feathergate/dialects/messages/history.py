@@ -4,22 +4,24 @@ The leading run of system messages becomes `system`; a later one stays where it 
 the family takes it and as a note in the user's turn where not, because moving it would change the prefix that
 caches and signatures are bound to. All results of a turn's calls stand first in one user turn, each call with
 exactly one. Ids are made fit and unique in the order of the conversation, so a longer history begins with the
-bytes of the shorter one. Specification: reference/wire/anthropic.md sections 3 and 6.
+bytes of the shorter one. Where bare text goes to and fro, none of that is asked (`build_words`).
+Specification: reference/wire/anthropic.md sections 3 and 6.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from feathergate.capability import Capability
 from feathergate.dialects.call_id import split_call_id
 from feathergate.dialects.loss import Losses
-from feathergate.dialects.messages.assistant import Call, build_content, place_calls, read_calls
+from feathergate.dialects.messages.assistant import Call, build_content, place_calls
 from feathergate.dialects.messages.part import THINKING, Block, build_marker, build_parts, with_marker
+from feathergate.dialects.messages.said import Said, is_text, read_text
 from feathergate.dialects.messages.tool import Names
 from feathergate.errors import ClientError
-from feathergate.wire.chat import Message
 
 _ID_LIMIT = 256
 _PLACEHOLDER = "."
@@ -27,19 +29,37 @@ _NOTE = "[Instruction from the operator of this conversation]\n"
 _ORPHAN = "[Result of the tool call {}, which is not part of this conversation]"
 _MISSING = "No result of this call was given."
 
+# What may stand before a message of each role in a conversation of words: all of the system stands first.
+_FOLLOWS: Mapping[str, tuple[str, ...]] = {
+    "system": ("system",),
+    "developer": ("system",),
+    "user": ("system", "assistant"),
+    "assistant": ("user",),
+    "tool": (),
+    "function": (),
+}
 
-class History(NamedTuple):
-    """`system` and `messages` as Anthropic has them."""
+
+class History(msgspec.Struct, frozen=True):
+    """`system` and `messages` as Anthropic has them; `is_words` = bare text in turns, no breakpoint and no call."""
 
     system: list[Block]
     turns: list[Block]
+    is_words: bool = False
 
 
 def build_history(
-    messages: Sequence[Message], names: Mapping[str, str], capability: Capability, losses: Losses
+    messages: Sequence[Said],
+    calls: Mapping[int, Sequence[Call]],
+    names: Mapping[str, str],
+    capability: Capability,
+    losses: Losses,
 ) -> History:
-    """`names` maps the client's names of tools to Anthropic's. Raises `ClientError` with the message's place."""
-    conversation = _Conversation(names, losses)
+    """`calls` are those of the messages by index, `names` maps the client's names of tools to Anthropic's.
+
+    Raises `ClientError` with the message's place, and msgspec's errors.
+    """
+    conversation = _Conversation(calls, names, losses)
     for index, message in enumerate(messages):
         conversation.add(message, index)
     turns = conversation.turns
@@ -49,6 +69,39 @@ def build_history(
     if rendered[-1]["role"] == "assistant":
         rendered = _end_with_prefill(rendered, capability, len(messages) - 1)
     return History(conversation.system, rendered)
+
+
+def build_words(messages: Sequence[Said]) -> History | None:
+    """What `build_history` would make where bare text goes to and fro; else None. A message: 0.4 µs in place of 1.8."""
+    system: list[Block] = []
+    turns: list[Block] = []
+    before = "system"
+    for message in messages:
+        role = message.role
+        if before not in _FOLLOWS[role] or not _is_words(message):
+            return None
+        block: Block = {"type": "text", "text": message.content}
+        if role == "user" or role == "assistant":
+            turns.append({"role": role, "content": [block]})
+            before = role
+        else:
+            system.append(block)
+    return History(system, turns, is_words=True) if before == "user" else None
+
+
+def _is_words(message: Said) -> bool:
+    """Whether the message is a text, and nothing besides that would be carried or said to be lost."""
+    if message.name is not None or message.cache_control is not None:
+        return False
+    if message.role == "assistant" and (
+        message.tool_calls
+        or message.thinking_blocks
+        or message.extra_content
+        or message.function_call is not None
+        or message.audio is not None
+    ):
+        return False
+    return is_text(message.content)
 
 
 def lacks_thinking(turns: Sequence[Block]) -> bool:
@@ -80,9 +133,10 @@ class _Turn:
 class _Conversation:
     """Reads messages one by one into turns."""
 
-    def __init__(self, names: Mapping[str, str], losses: Losses) -> None:
+    def __init__(self, calls: Mapping[int, Sequence[Call]], names: Mapping[str, str], losses: Losses) -> None:
         self.system: list[Block] = []
         self.turns: list[_Turn] = []
+        self._given = calls
         self._names = names
         self._losses = losses
         self._ids = Names(_ID_LIMIT)
@@ -90,7 +144,7 @@ class _Conversation:
         self._calls: dict[tuple[str, str], list[str]] = {}
         self._answered: dict[tuple[str, str], int] = {}
 
-    def add(self, message: Message, index: int) -> None:
+    def add(self, message: Said, index: int) -> None:
         where = f"messages[{index}]"
         if message.name is not None and message.role not in ("tool", "function"):
             self._losses.drop("messages.name", f"{where}.name")
@@ -125,11 +179,11 @@ class _Conversation:
         else:
             self.system += blocks
 
-    def _add_assistant(self, message: Message, words: list[Block], index: int) -> None:
+    def _add_assistant(self, message: Said, words: list[Block], index: int) -> None:
         """A message that says nothing makes no turn."""
         if message.audio is not None:
             self._losses.drop("messages.audio", f"messages[{index}].audio")
-        calls = read_calls(message, index)
+        calls = self._given.get(index, ())
         content = build_content(message, words, {call.id for call in calls})
         if not content and not calls:
             return
@@ -148,7 +202,7 @@ class _Conversation:
     def _build_call(self, call: Call, upstream: str) -> Block:
         return {"type": "tool_use", "id": upstream, "name": self._names[call.name], "input": call.input}
 
-    def _add_result(self, message: Message, blocks: list[Block], where: str) -> None:
+    def _add_result(self, message: Said, blocks: list[Block], where: str) -> None:
         """A second result of one call takes the place of the first; one without a call becomes words."""
         if message.role == "tool" and message.tool_call_id is None:
             where = f"{where}.tool_call_id"
@@ -168,12 +222,18 @@ class _Conversation:
 
 def _build_result(upstream: str, blocks: Sequence[Block]) -> Block:
     """A breakpoint on a part of the result moves to the result."""
-    content = [{name: value for name, value in block.items() if name != "cache_control"} for block in blocks]
-    markers = [block["cache_control"] for block in blocks if "cache_control" in block]
     result: Block = {"type": "tool_result", "tool_use_id": upstream}
-    if content:
-        result["content"] = content
-    return with_marker([result], markers[-1] if markers else None)[0]
+    if blocks:
+        result["content"] = blocks
+    markers = [block["cache_control"] for block in blocks if "cache_control" in block]
+    if markers:
+        result["content"] = [_unmark(block) for block in blocks]
+        result["cache_control"] = markers[-1]
+    return result
+
+
+def _unmark(block: Block) -> Block:
+    return {name: value for name, value in block.items() if name != "cache_control"}
 
 
 def _render_turn(turn: _Turn, system_in_place: bool) -> list[Block]:
@@ -197,7 +257,7 @@ def _build_missing(upstream: str) -> Block:
 
 
 def _as_note(block: Block) -> Block:
-    return {**block, "text": _NOTE + block["text"]}
+    return {**block, "text": _NOTE + read_text(block["text"])}
 
 
 def _end_with_prefill(turns: list[Block], capability: Capability, last: int) -> list[Block]:
@@ -212,7 +272,7 @@ def _end_with_prefill(turns: list[Block], capability: Capability, last: int) -> 
     *before, turn = turns
     *content, end = turn["content"]
     if end["type"] == "text":
-        content.append({**end, "text": end["text"].rstrip()})
-    else:
-        content.append(end)
-    return [*before, {**turn, "content": content}]
+        text = read_text(end["text"])
+        if text[-1].isspace():
+            end = {**end, "text": text.rstrip()}
+    return [*before, {**turn, "content": [*content, end]}]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from feathergate.wire import codec
 from feathergate.wire.chat import ChatRequest
 
 _SAMPLING_DEFAULT = 1.0
+_ROOM: Mapping[str, int] = {"all": 2, "one_of": 1, "none": 0}
 _SERVICE_TIERS = {"auto": "auto", "default": "standard_only"}
 _MAX_TOKENS_UNKNOWN = 8_192
 _MAX_TOKENS_WHOLE = 21_333  # what a model can write within the ten minutes that a whole answer may take
@@ -53,35 +55,46 @@ def choose_max_tokens(request: ChatRequest, capability: Capability) -> int:
 
 def build_sampling(
     request: ChatRequest, capability: Capability, thinking: Thinking, losses: Losses
-) -> dict[str, float]:
+) -> tuple[float | None, float | None]:
     """Of temperature and top_p what the family takes, temperature first; a default that is left out loses nothing."""
-    values = {"temperature": request.temperature, "top_p": request.top_p}
-    given = {name: value for name, value in values.items() if value is not None}
+    temperature, top_p = request.temperature, request.top_p
+    if temperature is None and top_p is None:
+        return None, None
     limited = thinking.is_on and capability.thinking != "none"
-    room = 0 if limited else {"all": 2, "one_of": 1, "none": 0}[capability.sampling]
-    sent = dict(list(given.items())[:room])
-    for name in given:
-        if name not in sent and given[name] != _SAMPLING_DEFAULT:
-            losses.drop(name)
-    if "temperature" in sent:
-        sent["temperature"] = min(sent["temperature"], capability.max_temperature)
-    return sent
+    room = 0 if limited else _ROOM[capability.sampling]
+    if temperature is not None:
+        temperature = _take("temperature", temperature, capability.max_temperature, room, losses)
+        room -= 1
+    if top_p is not None:
+        top_p = _take("top_p", top_p, 1.0, room, losses)
+    return temperature, top_p
+
+
+def _take(name: str, value: float, most: float, room: int, losses: Losses) -> float | None:
+    """The value, at most `most`, where there is room for it."""
+    if room > 0:
+        return min(value, most)
+    if value != _SAMPLING_DEFAULT:
+        losses.drop(name)
+    return None
 
 
 def build_stop(request: ChatRequest, losses: Losses) -> list[str]:
     """Anthropic refuses sequences of nothing but white space."""
-    stop = [request.stop] if isinstance(request.stop, str) else request.stop or []
+    if request.stop is None:
+        return []
+    stop = [request.stop] if isinstance(request.stop, str) else request.stop
     kept = [sequence for sequence in stop if sequence.strip()]
     if len(kept) < len(stop):
         losses.drop("stop")
     return kept
 
 
-def build_metadata(request: ChatRequest) -> dict[str, str]:
+def build_metadata(request: ChatRequest) -> dict[str, str] | None:
     """The user's id; an address or a number of a person, which Anthropic refuses, as its SHA-256."""
     user = request.safety_identifier or request.user
     if not user:
-        return {}
+        return None
     if len(user) > _USER_LIMIT or _PERSONAL.search(user):
         user = hashlib.sha256(user.encode()).hexdigest()
     return {"user_id": user}

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import Raw
+
 from feathergate.dialects.loss import Losses
+from feathergate.dialects.messages.said import SaidPart, check_text, is_blank, is_text, read_parts
 from feathergate.errors import ClientError
-from feathergate.wire.chat import Part
 
 Block = dict[str, Any]
 
@@ -33,12 +35,12 @@ _MAGIC = (
 _IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 
 
-def build_parts(content: str | Sequence[Part] | None, where: str, losses: Losses) -> list[Block]:
+def build_parts(content: Raw, where: str, losses: Losses) -> list[Block]:
     """The blocks of a message's content; empty text makes none. `where` is the message's place."""
-    if content is None or isinstance(content, str):
-        return build_text(content)
+    if is_text(content):
+        return [{"type": "text", "text": content}]
     blocks: list[Block] = []
-    for index, part in enumerate(content):
+    for index, part in enumerate(read_parts(content)):
         place = f"{where}.content[{index}]"
         build = _PARTS.get(part.type)
         if build is None:
@@ -51,7 +53,7 @@ def build_parts(content: str | Sequence[Part] | None, where: str, losses: Losses
 
 def build_text(text: str | None) -> list[Block]:
     """No block for nothing but white space, which Anthropic refuses."""
-    return [{"type": "text", "text": text}] if text and not text.isspace() else []
+    return [] if text is None or is_blank(text) else [{"type": "text", "text": text}]
 
 
 def build_marker(cache_control: Mapping[str, Any] | None, breakpoint_: Mapping[str, Any] | None = None) -> Block | None:
@@ -66,20 +68,23 @@ def build_marker(cache_control: Mapping[str, Any] | None, breakpoint_: Mapping[s
 
 def with_marker(blocks: list[Block], marker: Block | None) -> list[Block]:
     """The blocks with the breakpoint on the last of them; thinking cannot bear one."""
-    if not blocks or marker is None or blocks[-1].get("type") in THINKING:
+    if marker is None or not blocks or blocks[-1].get("type") in THINKING:
         return blocks
     return [*blocks[:-1], {**blocks[-1], "cache_control": marker}]
 
 
-def _build_text_part(part: Part, where: str, losses: Losses) -> list[Block]:
-    return build_text(part.text)
+def _build_text_part(part: SaidPart, where: str, losses: Losses) -> list[Block]:
+    if is_text(part.text):
+        return [{"type": "text", "text": part.text}]
+    check_text(part.text)
+    return []
 
 
-def _build_refusal_part(part: Part, where: str, losses: Losses) -> list[Block]:
+def _build_refusal_part(part: SaidPart, where: str, losses: Losses) -> list[Block]:
     return build_text(part.refusal)
 
 
-def _build_image_part(part: Part, where: str, losses: Losses) -> list[Block]:
+def _build_image_part(part: SaidPart, where: str, losses: Losses) -> list[Block]:
     image = part.image_url
     if image is None:
         raise _refused("An image part has no 'image_url'", "Add it", where)
@@ -96,7 +101,7 @@ def _build_image_part(part: Part, where: str, losses: Losses) -> list[Block]:
     return [_build_data(url, None, where)]
 
 
-def _build_file_part(part: Part, where: str, losses: Losses) -> list[Block]:
+def _build_file_part(part: SaidPart, where: str, losses: Losses) -> list[Block]:
     file = part.file
     if file is None or not (file.file_data or file.file_id):
         raise _refused("A file part has neither 'file_data' nor 'file_id'", "Add one of them", where)
@@ -108,11 +113,11 @@ def _build_file_part(part: Part, where: str, losses: Losses) -> list[Block]:
     return [{"type": kind, "source": {"type": "file", "file_id": file.file_id}}]
 
 
-def _build_audio_part(part: Part, where: str, losses: Losses) -> list[Block]:
+def _build_audio_part(part: SaidPart, where: str, losses: Losses) -> list[Block]:
     raise _refused("Anthropic takes no audio", "Send a transcript as text", where)
 
 
-_PARTS: Mapping[str, Callable[[Part, str, Losses], list[Block]]] = {
+_PARTS: Mapping[str, Callable[[SaidPart, str, Losses], list[Block]]] = {
     "text": _build_text_part,
     "refusal": _build_refusal_part,
     "image_url": _build_image_part,

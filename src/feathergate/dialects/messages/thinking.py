@@ -40,6 +40,9 @@ class Thinking(NamedTuple):
         return self.config is not None and self.config.get("type") == "enabled"
 
 
+_NONE = Thinking()
+
+
 def plan_thinking(
     given: Mapping[str, Any] | None,
     effort: str | None,
@@ -49,7 +52,7 @@ def plan_thinking(
 ) -> Thinking:
     """`given` is the client's `thinking`, `effort` its `reasoning_effort`."""
     if given is None and effort is None:
-        return Thinking()
+        return _NONE
     if capability.thinking == "adaptive":
         return _plan_adaptive(given, effort, capability)
     if capability.thinking == "budget":

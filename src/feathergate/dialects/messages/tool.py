@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from feathergate.capability import Capability
 from feathergate.dialects.loss import Losses
-from feathergate.dialects.messages.part import Block, build_marker, with_marker
+from feathergate.dialects.messages.part import Block, build_marker
 from feathergate.dialects.schema import is_recursive, sanitise_for_messages
 from feathergate.errors import ClientError
 from feathergate.wire.chat import CustomTool, FunctionTool, Tool, ToolChoice
@@ -20,6 +20,7 @@ from feathergate.wire.chat import CustomTool, FunctionTool, Tool, ToolChoice
 _STRICT_LIMIT = 20
 _NAME_LIMIT = 64
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_FITTING = re.compile(rf"[A-Za-z0-9_-]{{1,{_NAME_LIMIT}}}")
 _UNIONS = ("anyOf", "oneOf", "allOf")
 
 
@@ -54,8 +55,10 @@ class Names:
 
 def map_names(names: Iterable[str], reserved: Iterable[str]) -> dict[str, str]:
     """Every client's name of a tool to Anthropic's. A name that needs no change keeps itself."""
-    given = Names(_NAME_LIMIT, reserved)
     wanted = list(dict.fromkeys(names))
+    if all(map(_FITTING.fullmatch, wanted)) and set(wanted).isdisjoint(reserved):
+        return dict(zip(wanted, wanted, strict=True))
+    given = Names(_NAME_LIMIT, reserved)
     kept = {name: given.claim(name) for name in wanted if given.fits(name)}
     return {name: kept.get(name) or given.claim(name) for name in wanted}
 
@@ -84,7 +87,8 @@ def build_tools(tools: Sequence[Tool], names: Mapping[str, str], capability: Cap
                 block |= {"input_schema": sanitise_for_messages(block["input_schema"]), "strict": True}
             else:
                 losses.drop("tools.function.strict", f"{where}.function.strict")
-        built += with_marker([block], build_marker(tool.cache_control))
+        marker = build_marker(tool.cache_control)
+        built.append(block if marker is None else {**block, "cache_control": marker})
     return built
 
 
@@ -118,11 +122,14 @@ def as_object_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     A union's branches become one object: their properties together, required what every branch (of `allOf`: any
     branch) requires.
     """
-    whole = {name: value for name, value in schema.items() if name not in _UNIONS and name != "type"}
+    whole: dict[str, Any] = {"type": None, **schema}
+    whole["type"] = schema.get("type") or "object"
     properties: dict[str, Any] = {}
     required = _strings(schema.get("required"))
     for union in _UNIONS:
-        branches = [_resolve(branch, schema) for branch in _objects(schema.get(union))]
+        if union not in whole:
+            continue
+        branches = [_resolve(branch, schema) for branch in _objects(whole.pop(union))]
         needs = [dict.fromkeys(_strings(branch.get("required"))) for branch in branches]
         for branch in branches:
             properties |= _members(branch.get("properties"))
@@ -133,7 +140,7 @@ def as_object_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     whole["properties"] = properties | _members(schema.get("properties"))
     if required:
         whole["required"] = list(dict.fromkeys(required))
-    return {"type": schema.get("type") or "object", **whole}
+    return whole
 
 
 def _resolve(branch: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:

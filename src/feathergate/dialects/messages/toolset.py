@@ -13,14 +13,14 @@ from msgspec import Raw, UnsetType
 
 from feathergate.capability import Capability
 from feathergate.dialects.loss import Losses
-from feathergate.dialects.messages.assistant import read_calls
+from feathergate.dialects.messages.assistant import Call
 from feathergate.dialects.messages.form import JSON_INSTRUCTION, Form
 from feathergate.dialects.messages.knob import read_object
 from feathergate.dialects.messages.part import Block
 from feathergate.dialects.messages.tool import Wish, build_known_tools, build_tools, map_names, member_of, read_choice
 from feathergate.errors import ClientError
 from feathergate.wire import codec
-from feathergate.wire.chat import ChatRequest, FunctionTool, Message, NamedTool, Tool
+from feathergate.wire.chat import ChatRequest, FunctionTool, NamedTool, Tool
 
 _SEARCH_NAME = "web_search"
 _SEARCH_USES = {"low": 1, "medium": 5, "high": 10}
@@ -44,12 +44,24 @@ class Toolset(NamedTuple):
     parallel: bool
 
 
+NO_TOOLS = Toolset([], {}, {}, None, frozenset(), parallel=True)
+_ASKING = frozenset(("tools", "functions", "tool_choice", "function_call", "web_search_options"))
+
+
 def plan_tools(
-    request: ChatRequest, messages: Sequence[Message], form: Form, capability: Capability, losses: Losses
+    request: ChatRequest,
+    members: codec.Members,
+    calls: Mapping[int, Sequence[Call]],
+    form: Form,
+    capability: Capability,
+    losses: Losses,
 ) -> Toolset:
+    """`calls` are those of the history, by message. Raises `ClientError`."""
+    if not calls and form.schema is None and _ASKING.isdisjoint(members):
+        return NO_TOOLS
     search = read_object(request.web_search_options, "web_search_options")
     tools = [*codec.decode_tools(request.tools or []), *_read_functions(request.functions or [])]
-    called = [call.name for index, message in enumerate(messages) for call in read_calls(message, index)]
+    called = [call.name for made in calls.values() for call in made]
     declared = [member_of(tool, f"tools[{index}]").name for index, tool in enumerate(tools)]
     reserved = {_SEARCH_NAME} if search is not None else {JSON_NAME} if form.schema is not None else set()
     names = map_names([*declared, *called], reserved)

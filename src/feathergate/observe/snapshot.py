@@ -1,0 +1,79 @@
+"""How workers know each other's counts: each keeps one snapshot file in a folder that the supervisor has made.
+
+A snapshot is replaced whole, so a reader finds the one before or the one after. Each worker that ever lived has a
+file of its own, never two, and it stays: what a dead worker has counted is counted once, and what it held open is
+put to zero by the supervisor. The folder's path travels in the environment from the supervisor to its workers.
+It does not know when to write (`server/process.py`), nor what a snapshot counts (`series.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from feathergate.observe.series import Series, decode_series, encode_series
+
+FOLDER_VARIABLE = "FEATHERGATE_METRICS_FOLDER"
+
+_log = logging.getLogger("feathergate.metrics")
+
+_SUFFIX = ".json"
+
+
+class Snapshots:
+    """One worker's own, which it writes, and the others', which it reads. Not thread-safe."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # The id alone may be given again to a worker that comes after this one.
+        self._file = folder / f"{os.getpid()}-{time.time_ns()}{_SUFFIX}"
+        self._failing = False
+
+    def write(self, snapshot: bytes) -> None:
+        """For the others to read. Where that fails it is logged, once until it works again."""
+        try:
+            _replace(self._file, snapshot)
+            self._failing = False
+        except OSError as error:
+            if not self._failing:
+                _log.warning(
+                    "the other workers' /metrics lack what this one counts: its file cannot be written (%s); "
+                    "see to the disk, or set TMPDIR to a folder with room and restart",
+                    error.strerror,
+                )
+            self._failing = True
+
+    def read_others(self) -> Iterator[Series]:
+        for file in self._folder.glob(f"*{_SUFFIX}"):
+            if file != self._file:
+                with suppress(FileNotFoundError):  # something that clears away old files has been here
+                    yield from decode_series(file.read_bytes())
+
+
+def open_snapshots(environ: Mapping[str, str]) -> Snapshots | None:
+    """A new worker's, or None where it is the only one."""
+    folder = environ.get(FOLDER_VARIABLE)
+    return Snapshots(Path(folder)) if folder else None
+
+
+def forget_worker(environ: Mapping[str, str], pid: int) -> None:
+    """Take a dead worker's open streams out of the gauge; its counts stay. For the supervisor."""
+    for file in Path(environ[FOLDER_VARIABLE]).glob(f"{pid}-*{_SUFFIX}"):
+        try:
+            series = decode_series(file.read_bytes())
+            for one in series:
+                one.open_streams = 0
+            _replace(file, encode_series(series))
+        except OSError as error:
+            _log.warning("feathergate_streams_open still counts those of dead worker %d (%s)", pid, error.strerror)
+
+
+def _replace(file: Path, data: bytes) -> None:
+    """Raises `OSError`; `file` is then as it was."""
+    fresh = file.with_suffix(".new")
+    fresh.write_bytes(data)
+    fresh.replace(file)
