@@ -14,7 +14,12 @@ from bench.nginx import running_pass
 from bench.process import Served, find_port, gateway_command, running, wait_for_health
 
 GATEWAY, NGINX = "FeatherGate", "nginx"
-_BASES = {"openai": "/v1", "anthropic": "", "gemini": ""}
+# What leads to each provider, and a model of it that people use: known families have rules that others have not.
+_MODELS = {
+    "openai": ("gpt-4.1-mini", "/v1"),
+    "anthropic": ("claude-sonnet-4-6", ""),
+    "gemini": ("gemini-2.5-flash", ""),
+}
 
 
 class Proxy(NamedTuple):
@@ -47,12 +52,12 @@ def build_config(upstream_port: int) -> dict[str, object]:
             {
                 "model_name": name,
                 "litellm_params": {
-                    "model": f"{name}/bench-model",
+                    "model": f"{name}/{model}",
                     "api_key": "sk-bench",
                     "api_base": f"http://127.0.0.1:{upstream_port}{base}",
                 },
             }
-            for name, base in _BASES.items()
+            for name, (model, base) in _MODELS.items()
         ]
     }
 

@@ -159,3 +159,11 @@ def test_request_with_any_further_members_reads_back_equal(extra: dict[str, Any]
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with contextlib.suppress(ClientError):
         decode_chat(data)
+
+
+@pytest.mark.parametrize("before", range(65_500, 65_560))
+def test_large_body_is_checked_whole_wherever_its_characters_are_cut(before: int) -> None:
+    start = b'{"model":"m","messages":[1],"user":"' + b"x" * before
+    decode_chat(start + "é€😀".encode() * 5 + b'"}')
+    wrong = start + "€".encode()[:2] + b'"}'
+    assert f"not valid UTF-8 at byte {len(start)}" in refusal(wrong).message

@@ -52,6 +52,8 @@ SINGLE = [
     (b'data: {"a":\rdata: 1}\n\n', [(b"", b'{"a":\n1}')]),
     (b"data: {}\nevent: e\n\n", [(b"e", b"{}")]),
     (b'data: {"a"', []),
+    (b"data: {}\ne", []),
+    (b"data: {}\n\ne", [(b"", b"{}")]),
     (b'event: e\ndata: {"a": 1}\n', []),
     (b"event: e", []),
     (b"event: e\nid: 1\ndata: {}\n\n", [(b"e", b"{}")]),

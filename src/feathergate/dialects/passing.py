@@ -69,7 +69,7 @@ class PassThrough:
         name, data = event
         if b"\n" in data:  # which cannot stand within a JSON string, so the lines may be joined without a loss
             data = data.replace(b"\n", b" ")
-        if not data.startswith(b"{") and data.strip() == DONE:
+        if data[:1] != b"{" and data.strip() == DONE:
             return self._take_done()
         try:
             if not data.isascii():

@@ -63,6 +63,7 @@ class Pipe:
     def feed(self, data: bytes) -> bytes:
         if self.complete or self.error is not None:
             return b""
+        reader, flow = self._reader, self._flow
         out: list[bytes] = []
         try:
             if not self._sniffed:
@@ -70,15 +71,20 @@ class Pipe:
             if self._whole is not None:
                 _collect(self._whole, data, self._limit_bytes)
                 return b""
-            flow = self._flow
-            for event in self._reader.feed(data):
+            events = reader.feed(data)
+            if len(events) == 1:
+                self.events += 1
+                single = flow.take(events[0])
+                self.complete = flow.complete
+                return single
+            for event in events:
                 self.events += 1
                 out.append(flow.take(event))
                 if flow.complete:
-                    self.complete = True
                     break
         except UpstreamError as error:
             self.error = error
+        self.complete = flow.complete
         return out[0] if len(out) == 1 else b"".join(out)
 
     def close(self) -> bytes:

@@ -106,8 +106,12 @@ class Answer:
         self._transport.write(self._render(status, headers, framing, b""))
 
     def write(self, data: bytes) -> None:
-        if self._may_continue() and data and not self._head_only:
-            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        # `_may_continue` on its usual way, without the call: a tenth of what an event costs here.
+        if self._state == _STREAMING and self._chunked and data and not self._transport.is_closing():
+            if not self._head_only:
+                self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        elif self._may_continue() and data and not self._head_only:
+            self._transport.write(data)
 
     def end(self) -> None:
         if not self._may_continue():

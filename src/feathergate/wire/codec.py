@@ -8,6 +8,7 @@ opens them. Nothing here knows a provider. Specification: RFC 8259.
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Any, TypeVar
 
@@ -33,6 +34,8 @@ _RESPONSE_FORMAT = msgspec.json.Decoder(ResponseFormat)
 _KEY = re.compile(rb'[\s,{]*("[^"\\]*(?:\\.[^"\\]*)*")\s*:\s*')
 _QUOTED = {field.encode_name: b'"%b"' % field.encode_name.encode() for field in msgspec.structs.fields(ChatRequest)}
 _COUNTED_LIMIT_BYTES = 8192
+_SLICE_BYTES = 64 * 1024
+_Utf8 = codecs.getincrementaldecoder("utf-8")
 _END = re.compile(rb"\s*}")
 _MISSING = re.compile(r"Object missing required field `(.*?)`")
 _PATH = re.compile(r" - at `(?:key in )?\$?(.*?)`$")
@@ -42,7 +45,7 @@ def decode_chat(body: bytes) -> tuple[ChatRequest, Members]:
     """The request and its raw members; raises `ClientError` naming the field that is wrong."""
     try:
         if not body.isascii():
-            body.decode()
+            _check_utf8(body)
         request = _decode_request(body)
         members = _decode_members(body)
     except UnicodeDecodeError as error:
@@ -115,6 +118,21 @@ def _field_error(error: msgspec.ValidationError, where: str) -> ClientError:
 
 def _plain(error: msgspec.DecodeError) -> str:
     return str(error).removeprefix("JSON is malformed: ")
+
+
+def _check_utf8(body: bytes) -> None:
+    """Raises `UnicodeDecodeError`. By slices, because a text of 2 MB, made to be thrown away, costs 0.4 ms in fresh
+    pages for a body of 1 MB."""
+    if len(body) <= _SLICE_BYTES:
+        body.decode()
+        return
+    decode = _Utf8().decode
+    try:
+        for start in range(0, len(body), _SLICE_BYTES):
+            decode(body[start : start + _SLICE_BYTES])
+        decode(b"", final=True)
+    except UnicodeDecodeError:
+        body.decode()  # once more, for the place in the whole
 
 
 def _stands_once(body: bytes, members: Members) -> bool:
