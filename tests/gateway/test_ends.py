@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from typing import Any
@@ -14,7 +15,9 @@ from tests.raw_client import until
 from tests.scripted_upstream import REQUEST
 
 from feathergate.dialects.pipe import Pipe
+from feathergate.errors import UpstreamError
 from feathergate.gateway import exchange, relay
+from feathergate.gateway.relay import Relay
 from feathergate.wire.codec import decode_chat
 
 each_provider = pytest.mark.parametrize("native", NATIVES, ids=lambda native: native.name)
@@ -106,3 +109,28 @@ async def test_large_answer_is_translated_off_the_loop(monkeypatch: pytest.Monke
     async with open_scene(build_whole(NATIVES[1].text("Hi" * 50))) as scene:
         seen = await scene.chat("fast-anthropic")
     assert json.loads(seen.body)["choices"][0]["message"]["content"] == "Hi" * 50
+
+
+DAMAGED = {
+    "whole": build_whole({"nonsense": True}),
+    "compressed": (REQUEST, b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n\r\nxxx"),
+    "refused": build_whole({"error": {"message": "no"}}, status="500 No"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+async def test_failed_answer_leaves_nothing_for_the_collector(kind: str) -> None:
+    async with open_scene(DAMAGED[kind]) as scene:
+        await scene.chat("fast-openai")
+        gc.collect()
+        gc.disable()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            assert [(await scene.chat("fast-openai")).status for _ in range(5)] == [502] * 5
+            gc.collect()
+            left = [item for item in gc.garbage if isinstance(item, (Relay, UpstreamError))]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+    assert left == []

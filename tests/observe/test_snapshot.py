@@ -89,3 +89,12 @@ def test_dead_worker_whose_file_cannot_be_written_is_told(
 def test_numbers_beyond_64_bits_are_told_exactly() -> None:
     series = [build_series(disconnects=2**64 + 1)]
     assert decode_series(encode_series(series)) == series
+
+
+@pytest.mark.parametrize("damage", [b"", b"[{", b"[[]]"])
+def test_damaged_file_costs_only_its_own_counts(tmp_path: Path, damage: bytes) -> None:
+    whole, reader = open_in(tmp_path), open_in(tmp_path)
+    whole.write(encode_series([build_series(disconnects=3)]))
+    (tmp_path / f"{os.getpid()}-1.json").write_bytes(damage)
+    forget_worker({FOLDER_VARIABLE: str(tmp_path)}, os.getpid())
+    assert [series.disconnects for series in reader.read_others()] == [3]

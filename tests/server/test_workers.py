@@ -274,6 +274,17 @@ def test_worker_that_dies_in_a_roll_is_replaced_once(tmp_path: Path, authority: 
         assert all(map(is_alive, find_workers(gateway)[2:]))
 
 
+def test_sigterm_to_all_processes_is_heeded_once(tmp_path: Path) -> None:
+    with two_workers(tmp_path) as gateway:
+        before = find_workers(gateway)
+        for worker in before:
+            os.kill(worker, signal.SIGTERM)
+        assert gateway.ask("GET", "/health")[0] == 200
+        assert all(map(is_alive, before))
+        assert gateway.end() == 0
+        assert not any(map(is_alive, before))
+
+
 def test_stop_ends_a_roll(tmp_path: Path) -> None:
     with two_workers(tmp_path) as gateway:
         gateway.process.send_signal(signal.SIGUSR2)

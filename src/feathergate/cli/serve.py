@@ -176,15 +176,16 @@ def _work(config: Config, sock: socket.socket, on_ready: Callable[[], None]) -> 
 
 
 def _live(config: Config, sock: socket.socket, cradle: Cradle) -> int:
-    """One worker of many, in a process of its own: the supervisor alone hears SIGINT, and tells it by SIGTERM."""
+    """One worker of many, in a process of its own: the supervisor alone hears signals to stop, and hands them on."""
     from feathergate.server.process import run_worker
+    from feathergate.server.workers import WORKER_STOP_SIGNAL
 
     try:
         run_worker(
             config,
             sock,
             cradle.on_ready,
-            stop_signals=(signal.SIGTERM,),
+            stop_signals=(WORKER_STOP_SIGNAL,),
             lifeline=cradle.lifeline,
             share=cradle.share,
         )

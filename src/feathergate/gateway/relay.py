@@ -373,6 +373,7 @@ class Relay:
             error.message = error.message.replace(secret, MASK)
             error.param = error.param and error.param.replace(secret, MASK)
             error.code = error.code and error.code.replace(secret, MASK)
+        _forget_frames(error)
         self.error = error
         self._settle(cancel=cancel)
 
@@ -417,6 +418,19 @@ class Relay:
         self._move_deadline()
         if self._call is not None:
             self._call.resume()
+
+
+def _forget_frames(error: BaseException) -> None:
+    """An error that was raised holds its frames, and they hold the relay that holds it: a cycle of a whole answer's
+    size, which waits for a collector that seldom comes (`server/garbage.py`). What became of it is logged already."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        known = waiting.pop()
+        if known is not None and id(known) not in seen:
+            seen.add(id(known))
+            known.__traceback__ = None
+            waiting += (known.__cause__, known.__context__)
 
 
 def build_internal() -> InternalError:

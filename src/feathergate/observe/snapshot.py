@@ -12,8 +12,9 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
+
+import msgspec
 
 from feathergate.observe.series import Series, decode_series, encode_series
 
@@ -50,8 +51,17 @@ class Snapshots:
     def read_others(self) -> Iterator[Series]:
         for file in self._folder.glob(f"*{_SUFFIX}"):
             if file != self._file:
-                with suppress(FileNotFoundError):  # something that clears away old files has been here
-                    yield from decode_series(file.read_bytes())
+                yield from self._read(file)
+
+    def _read(self, file: Path) -> list[Series]:
+        """Nothing where it cannot be read: a scrape that lacks one worker is worth more than none."""
+        try:
+            return decode_series(file.read_bytes())
+        except FileNotFoundError:  # something that clears away old files has been here
+            return []
+        except (OSError, msgspec.DecodeError) as error:
+            _log.warning("/metrics lacks what %s holds: it cannot be read (%s)", file.name, error)
+            return []
 
 
 def open_snapshots(environ: Mapping[str, str]) -> Snapshots | None:
@@ -68,8 +78,8 @@ def forget_worker(environ: Mapping[str, str], pid: int) -> None:
             for one in series:
                 one.open_streams = 0
             _replace(file, encode_series(series))
-        except OSError as error:
-            _log.warning("feathergate_streams_open still counts those of dead worker %d (%s)", pid, error.strerror)
+        except (OSError, msgspec.DecodeError) as error:
+            _log.warning("feathergate_streams_open still counts those of dead worker %d (%s)", pid, error)
 
 
 def _replace(file: Path, data: bytes) -> None:

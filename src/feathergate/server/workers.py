@@ -37,7 +37,10 @@ _ROLL_SIGNAL = signal.SIGUSR2
 _SIGNALS = (*_STOP_SIGNALS, _ROLL_SIGNAL, signal.SIGCHLD)
 
 # What the workers get when the parent is told to stop once, twice, and again.
-_ESCALATION = (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL)
+# Not SIGTERM, which systemd and others send to every process of a group: it would reach a worker twice, which means
+# to drop what is under way.
+WORKER_STOP_SIGNAL = signal.SIGUSR1
+_ESCALATION = (WORKER_STOP_SIGNAL, WORKER_STOP_SIGNAL, signal.SIGKILL)
 
 # A worker that dies younger than this has died quickly: its successor waits, the longer the more often.
 _YOUNG_S = 10.0
@@ -172,13 +175,14 @@ class Supervisor:
         return pid
 
     def _live(self, slot: int) -> None:
-        """The child's side of the fork; does not return. A terminal's SIGINT is the parent's to hand on."""
+        """The child's side of the fork; does not return. Signals to stop are the parent's to hand on."""
         exit_code = 1
         try:
             signal.set_wakeup_fd(-1)
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for number in _STOP_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             for end in (self._wake, self._waker, self._ready, self._held):
                 os.close(end)
@@ -273,7 +277,7 @@ class Supervisor:
         worker = self._workers.pop(pid)
         forget_worker(os.environ, pid)
         if self._stops:
-            if exit_code not in (0, -signal.SIGTERM):
+            if exit_code not in (0, -WORKER_STOP_SIGNAL):
                 self._exit_code = 1
             return
         if self._ready_count == 0:
