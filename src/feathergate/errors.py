@@ -186,3 +186,16 @@ class DeadlineError(UpstreamError):
     """A deadline passed: connecting, waiting for the first byte, between events, or in all."""
 
     status = 504
+
+
+def forget_frames(error: BaseException) -> None:
+    """For an error that is kept: one that was raised holds its frames, and where they hold what keeps it, that is a
+    cycle of a whole answer's size, which waits for a collector that seldom comes (`server/garbage.py`)."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        known = waiting.pop()
+        if known is not None and id(known) not in seen:
+            seen.add(id(known))
+            known.__traceback__ = None
+            waiting += (known.__cause__, known.__context__)

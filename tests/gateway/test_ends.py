@@ -16,7 +16,7 @@ from tests.scripted_upstream import REQUEST
 
 from feathergate.dialects.pipe import Pipe
 from feathergate.errors import UpstreamError
-from feathergate.gateway import exchange, relay
+from feathergate.gateway import exchange, reading, relay
 from feathergate.gateway.relay import Relay
 from feathergate.wire.codec import decode_chat
 
@@ -33,7 +33,7 @@ def fail(*_: Any) -> Any:
 
 
 async def test_unforeseen_failure_in_a_whole_answer_is_a_500_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "translate_whole", fail)
+    monkeypatch.setattr(reading, "translate_whole", fail)
     began = time.monotonic()
     async with open_scene(build_whole(NATIVES[0].text("Hi"))) as scene:
         seen = await scene.chat("fast-openai")

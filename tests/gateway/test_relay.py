@@ -27,7 +27,8 @@ from feathergate.dialects.chat import CHAT
 from feathergate.dialects.contract import Context
 from feathergate.errors import InternalError
 from feathergate.gateway import relay as relay_module
-from feathergate.gateway.relay import Reading, Relay
+from feathergate.gateway.reading import Reading
+from feathergate.gateway.relay import Relay
 from feathergate.http.answer import Answer
 from feathergate.http.ticker import Ticker
 

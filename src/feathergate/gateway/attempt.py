@@ -19,7 +19,8 @@ from feathergate.dialects.pipe import Pipe
 from feathergate.dialects.render import ChunkRenderer
 from feathergate.dialects.thought import ThoughtRecorder
 from feathergate.dialects.translation import Translation
-from feathergate.gateway.relay import Reading, Relay
+from feathergate.gateway.reading import Reading
+from feathergate.gateway.relay import Relay
 from feathergate.runtime import Deployment, Runtime
 from feathergate.transport.media import File, inline_remotes
 from feathergate.wire.chat import ChatRequest, Message

@@ -12,20 +12,18 @@ from __future__ import annotations
 import asyncio
 import logging
 
-import msgspec
-
-from feathergate.dialects.contract import Context, Dialect
 from feathergate.dialects.pipe import Pipe
 from feathergate.dialects.render import render_error_event
-from feathergate.dialects.thought import ThoughtMemory
-from feathergate.dialects.translation import Whole, translate_whole
+from feathergate.dialects.translation import Whole
 from feathergate.errors import (
     DeadlineError,
     FeatherGateError,
     InternalError,
     RequestTimeoutError,
     UpstreamError,
+    forget_frames,
 )
+from feathergate.gateway.reading import Reading
 from feathergate.http.contract import Call, Headers, Responder
 from feathergate.http.ticker import NEVER, Ticker
 from feathergate.wire.chat import Usage
@@ -40,29 +38,6 @@ ERROR_BODY_LIMIT_BYTES = 1024 * 1024
 ERROR_BODY_S = 2.0
 OFF_LOOP_BYTES = 512 * 1024
 _LINGER_S = 0.25
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """How an answer is to be read."""
-
-    dialect: Dialect
-    context: Context
-    fallback_id: str
-    created: int
-    body_limit_bytes: int
-    secrets: tuple[str, ...] = ()
-    thoughts: ThoughtMemory | None = None
-
-    def translate(self, body: bytes) -> Whole:
-        return translate_whole(
-            body,
-            self.dialect,
-            self.context,
-            self.fallback_id,
-            self.created,
-            self.body_limit_bytes,
-            self.thoughts,
-        )
 
 
 class Relay:
@@ -373,7 +348,7 @@ class Relay:
             error.message = error.message.replace(secret, MASK)
             error.param = error.param and error.param.replace(secret, MASK)
             error.code = error.code and error.code.replace(secret, MASK)
-        _forget_frames(error)
+        forget_frames(error)
         self.error = error
         self._settle(cancel=cancel)
 
@@ -418,19 +393,6 @@ class Relay:
         self._move_deadline()
         if self._call is not None:
             self._call.resume()
-
-
-def _forget_frames(error: BaseException) -> None:
-    """An error that was raised holds its frames, and they hold the relay that holds it: a cycle of a whole answer's
-    size, which waits for a collector that seldom comes (`server/garbage.py`). What became of it is logged already."""
-    waiting: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while waiting:
-        known = waiting.pop()
-        if known is not None and id(known) not in seen:
-            seen.add(id(known))
-            known.__traceback__ = None
-            waiting += (known.__cause__, known.__context__)
 
 
 def build_internal() -> InternalError:
