@@ -7,12 +7,14 @@ where it is missing.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+MISSING = "there are no recordings beside the project (../shared/recordings)"
 FOLDER = Path(__file__).parents[2] / "shared" / "recordings"
 
 
@@ -29,6 +31,10 @@ class Recording(NamedTuple):
     body: bytes
 
 
+def _get_name(recording: Recording) -> str:
+    return recording.name
+
+
 def find_recordings(provider: str, kind: str) -> list[Recording]:
     """All of a provider ("openai", "anthropic", "gemini") and a kind ("chat", "stream", "error"), by name."""
     return [recording for recording in _read_all() if (recording.provider, recording.kind) == (provider, kind)]
@@ -36,11 +42,14 @@ def find_recordings(provider: str, kind: str) -> list[Recording]:
 
 def each_recording(provider: str, kind: str) -> pytest.MarkDecorator:
     """Parametrises a test's `recording`."""
-    found = find_recordings(provider, kind)
-    if not found:
-        reason = "there are no recordings beside the project (../shared/recordings)"
-        return pytest.mark.parametrize("recording", [pytest.param(None, marks=pytest.mark.skip(reason=reason))])
-    return pytest.mark.parametrize("recording", found, ids=[recording.name for recording in found])
+    return each_of(find_recordings(provider, kind))
+
+
+def each_of(recordings: Sequence[Recording], name: Callable[[Recording], str] = _get_name) -> pytest.MarkDecorator:
+    """Parametrises a test's `recording`; one skipped test stands for all where the recordings are missing."""
+    missing = pytest.param(None, marks=pytest.mark.skip(reason=MISSING), id="missing")
+    named = [pytest.param(recording, id=name(recording)) for recording in recordings]
+    return pytest.mark.parametrize("recording", named or [missing])
 
 
 @cache

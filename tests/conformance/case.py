@@ -8,9 +8,7 @@ import pytest
 from tests.conformance import anthropic_reading, gemini_reading, openai_reading
 from tests.conformance.reading import Broken, Reading
 from tests.conformance.tally import PROVIDERS
-from tests.recorded import Recording, find_recordings
-
-MISSING = "there are no recordings beside the project (../shared/recordings)"
+from tests.recorded import Recording, each_of, find_recordings
 
 
 def list_cases(kind: str) -> list[Recording]:
@@ -19,14 +17,12 @@ def list_cases(kind: str) -> list[Recording]:
 
 
 def each_case(kind: str) -> pytest.MarkDecorator:
-    return each_of(list_cases(kind))
+    return each_named(list_cases(kind))
 
 
-def each_of(cases: Sequence[Recording]) -> pytest.MarkDecorator:
-    """Parametrises a test's `recording`; one skipped test stands for all where the recordings are missing."""
-    missing = pytest.param(None, marks=pytest.mark.skip(reason=MISSING), id="missing")
-    named = [pytest.param(case, id=name_model(case)) for case in cases]
-    return pytest.mark.parametrize("recording", named or [missing])
+def each_named(cases: Sequence[Recording]) -> pytest.MarkDecorator:
+    """Parametrises a test's `recording` under the names that the replay server knows."""
+    return each_of(cases, name_model)
 
 
 def name_model(recording: Recording) -> str:

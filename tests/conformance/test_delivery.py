@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from openai import AsyncOpenAI
 from tests.conformance.asking import accumulate, ask_whole
-from tests.conformance.case import each_of, list_cases, name_for_client, name_model, read_recording
+from tests.conformance.case import each_named, list_cases, name_for_client, name_model, read_recording
 from tests.conformance.reading import Reading, read_completion
 from tests.recorded import Recording
 from tests.replay_upstream import Answer, ReplayUpstream, script_answer
@@ -52,7 +52,7 @@ DELIVERIES = (deliver_at_once, deliver_bytewise, deliver_with_other_line_ends, d
 
 
 @pytest.mark.parametrize("deliver", DELIVERIES)
-@each_of(pick_cases("stream"))
+@each_named(pick_cases("stream"))
 async def test_stream_delivered_oddly_says_the_same(
     deliver: Callable[[Recording], Answer],
     recording: Recording,
@@ -65,7 +65,7 @@ async def test_stream_delivered_oddly_says_the_same(
 
 
 @pytest.mark.parametrize("deliver", [deliver_bytewise, deliver_compressed])
-@each_of(pick_cases("chat"))
+@each_named(pick_cases("chat"))
 async def test_whole_answer_delivered_oddly_says_the_same(
     deliver: Callable[[Recording], Answer],
     recording: Recording,

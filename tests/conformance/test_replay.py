@@ -7,12 +7,12 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from tests.conformance.asking import accumulate, ask_stream, ask_whole, iterate
-from tests.conformance.case import MISSING, asks_for_stream, each_case, list_cases, name_for_client, read_recording
+from tests.conformance.case import asks_for_stream, each_case, list_cases, name_for_client, read_recording
 from tests.conformance.error_reading import read_error
 from tests.conformance.openai_reading import list_payloads
 from tests.conformance.reading import Broken, Reading, read_completion
 from tests.conformance.tally import KINDS, PROVIDERS, Tally, name_case, read_registry
-from tests.recorded import Recording, each_recording
+from tests.recorded import MISSING, Recording, each_recording
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

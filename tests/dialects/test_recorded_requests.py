@@ -12,7 +12,7 @@ import pytest
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming, MessageCreateParamsStreaming
 from tests.dialects.gemini_request import check_types
 from tests.dialects.typed_shape import check_shape
-from tests.recorded import Recording, find_recordings
+from tests.recorded import Recording, each_of, find_recordings
 
 from feathergate.capability import find_capability
 from feathergate.dialects.contract import Dialect, Target
@@ -56,8 +56,7 @@ REQUESTS = [
     for recording in find_recordings("openai", kind)
     if isinstance(recording.request, dict) and "messages" in recording.request
 ]
-MISSING = pytest.param(None, marks=pytest.mark.skip(reason="there are no recordings beside the project"))
-each_request = pytest.mark.parametrize("recording", [pytest.param(one, id=one.name) for one in REQUESTS] or [MISSING])
+each_request = each_of(REQUESTS)
 
 
 def build(dialect: Dialect, model: str, body: JSON) -> JSON | None:
