@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 DEPENDENCIES = ("click", "httptools", "msgspec", "PyYAML", "uvloop")
@@ -20,7 +21,13 @@ def describe_machine() -> dict[str, object]:
         "kernel": platform.release(),
         "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
+        "compiled": is_compiled(),
     }
+
+
+def is_compiled() -> bool:
+    """Whether the gateway that is measured has its hot modules as `pip install` leaves them (decision 0012)."""
+    return find_spec("feathergate__mypyc") is not None
 
 
 def describe_versions(nginx: str | None, wrk: str | None) -> dict[str, str]:

@@ -35,6 +35,7 @@ def main() -> None:
     options = Options(Turns(asked.rounds, asked.seconds), asked.starts, asked.streams, asked.peers, wrk, nginx)
     machine, versions = describe_machine(), describe_versions(nginx, wrk)
     said = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}"
+    said += "" if machine["compiled"] else ", FeatherGate not compiled"
     print(said + "\n", flush=True)
     if nginx is None:
         print("nginx is not installed, so there is nothing to compare with (Debian: apt-get install nginx)\n")

@@ -80,12 +80,16 @@ class Gateway:
 
 
 @contextmanager
-def serving(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> Iterator[Gateway]:
-    """A gateway with these arguments on a free port; killed at the end if it still runs."""
+def serving(
+    *arguments: str, cwd: Path, environ: Mapping[str, str] | None = None, descriptors: int | None = None
+) -> Iterator[Gateway]:
+    """A gateway with these arguments on a free port, with so many descriptors at most; killed at the end if it still
+    runs."""
+    limit = () if descriptors is None else ("prlimit", f"--nofile={descriptors}:{descriptors}")
     stderr = cwd / "stderr.txt"
     with stderr.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "feathergate", *arguments, "--port", "0"],
+            [*limit, sys.executable, "-m", "feathergate", *arguments, "--port", "0"],
             cwd=cwd,
             env=clean_environ(environ),
             stdout=subprocess.PIPE,

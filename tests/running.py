@@ -18,8 +18,9 @@ from feathergate.http.ticker import Ticker
 from feathergate.observe.access_log import AccessLog
 from feathergate.observe.metrics import Metrics
 from feathergate.providers import PROVIDERS
-from feathergate.runtime import Runtime, Shared, compile_runtime
+from feathergate.runtime import Runtime, compile_runtime
 from feathergate.server.app import App
+from feathergate.shared import Shared
 
 
 class Gateway(NamedTuple):

@@ -12,13 +12,15 @@ import pytest
 
 from feathergate.config.load import load
 from feathergate.config.schema import ServerSettings
+from feathergate.deployment import Deployment, Unsupported, build_client_limits
 from feathergate.dialects.contract import Built, Context
 from feathergate.errors import ClientError, ConfigError, NotFoundError
 from feathergate.http.limits import ClientLimits
 from feathergate.http.ticker import Ticker
 from feathergate.observe.metrics import Metrics
 from feathergate.providers import PROVIDERS
-from feathergate.runtime import Deployment, Runtime, Shared, Unsupported, build_client_limits, compile_runtime
+from feathergate.runtime import Runtime, compile_runtime, list_models
+from feathergate.shared import Shared
 from feathergate.transport.upstream import HttpTransport
 
 KEY = "sk-canary-0123456789"
@@ -210,3 +212,38 @@ async def test_repr_of_no_object_shows_a_key(folder: Path) -> None:
     deployment = runtime.find_deployment("m")
     shown = [runtime, runtime.config, runtime.shared, runtime.table, runtime.table.find("m"), deployment, vars(runtime)]
     assert KEY not in "".join(map(repr, shown))
+
+
+async def test_alias_is_served_by_its_model_and_may_be_hidden(folder: Path) -> None:
+    aliases = {"quick": "m", "secret": {"model": "m", "hidden": True}}
+    runtime = await compile_text(folder, [entry("m", "openai/gpt")], router_settings={"model_group_alias": aliases})
+    assert runtime.find_group("quick") is runtime.find_group("secret") is runtime.find_group("m")
+    assert [*list_models(runtime)] == ["m", "quick"]
+
+
+async def test_alias_may_stand_for_what_a_pattern_serves(folder: Path) -> None:
+    aliases = {"quick": "openai/gpt-9"}
+    runtime = await compile_text(
+        folder, [entry("openai/*", "openai/*")], router_settings={"model_group_alias": aliases}
+    )
+    assert runtime.find_deployment("quick").model == "gpt-9"
+
+
+async def test_entries_of_one_name_are_one_group(folder: Path) -> None:
+    runtime = await compile_text(folder, [entry("m", "openai/a"), entry("m", "openai/b"), entry("m", "acme/c")])
+    group = runtime.find_group("m")
+    assert [member.deployment.model for member in group.members] == ["a", "b"]
+    assert len({member.id for member in group.members}) == 2
+
+
+async def test_policy_of_a_deployment_goes_before_the_routers(folder: Path) -> None:
+    models = [entry("m", "openai/a", num_retries=5, retry_policy={"RateLimitErrorRetries": 1})]
+    router = {"num_retries": 3, "retry_policy": {"TimeoutErrorRetries": 0}}
+    retries = (await compile_text(folder, models, router_settings=router)).find_group("m").members[0].retries
+    counts = [retries.count_for(name) for name in ("RateLimitError", "TimeoutError", "InternalServerError")]
+    assert counts == [1, 5, 5]
+
+
+async def test_same_entry_has_the_same_id_in_every_process(folder: Path) -> None:
+    first, second = [(await compile_text(folder, [entry("m", "openai/a")])).find_deployment("m").id for _ in range(2)]
+    assert first == second

@@ -13,14 +13,18 @@ import msgspec
 from msgspec.inspect import Metadata, Type, UnionType, type_info
 
 from feathergate.capability import Capability
-from feathergate.config.litellm import SECTIONS
+from feathergate.config.litellm import SECTIONS, SHARED
 from feathergate.config.load import FILE_LIMIT_BYTES, FILE_NAMES, MASTER_KEY_LENGTH
 from feathergate.config.schema import (
+    AllowedFailsPolicy,
     GeneralSettings,
+    HedgeSettings,
     LitellmParams,
     LitellmSettings,
+    ModelAlias,
     ModelEntry,
     ModelInfo,
+    RetryPolicy,
     RouterSettings,
     ServerSettings,
 )
@@ -80,11 +84,12 @@ FeatherGate starts) count as well, and never override those of the process.
 
 What LiteLLM's file says and FeatherGate does not do is named once at the start as without effect, and the file loads.
 A key that is nearly the name of a setting is an error, other unknown keys are a warning. Where leaving a key out could
-weaken what you asked for, the file is refused. Of several entries with the same `model_name` the first whose
-provider is supported serves. A model of a provider that is not supported loads with a warning, and requests to it are
+weaken what you asked for, the file is refused. Entries with the same `model_name` are one group, of which each serves.
+One whose provider is not supported loads with a warning and is left out; where a group has no other, requests to it are
 answered with 400. A default parameter that no client could send (`temperature: 9`) is an error. Keys are read as text,
 dates stay text, and a key that stands twice in one mapping is an error. Keys at the top that begin with `x-` are yours:
-a place for anchors.
+a place for anchors. Fallbacks, aliases and hedged groups that name no model get a warning; so do fallbacks that lead in
+a circle.
 
 A master key shorter than MASTER_KEY_LENGTH characters gets a warning; an empty one is an error.
 """
@@ -111,15 +116,55 @@ model_list:
 ```
 """
 
+BESIDE = """\
+One deployment: where the model is, how to sign, how much it can take, and what a request to it holds by default. `rpm`,
+`tpm`, `weight` and `order` are taken from beside `litellm_params` too, with a warning.
+"""
+
+ELSEWHERE = (
+    "Defaults for every model. These keys of `router_settings` may stand here too, as LiteLLM has it; what "
+    f"`router_settings` says wins: {', '.join(f'`{key}`' for key in sorted(SHARED))}.\n"
+)
+
+ROUTING = """\
+How a request is carried out: which deployment is asked, what follows a failure, and how long it may take.
+
+```yaml
+model_list:
+  - model_name: fast
+    litellm_params: {model: openai/gpt-5-mini, api_key: os.environ/OPENAI_API_KEY, weight: 3}
+  - model_name: fast
+    litellm_params: {model: gemini/gemini-2.5-flash, api_key: os.environ/GEMINI_API_KEY, weight: 1}
+  - model_name: long
+    litellm_params: {model: anthropic/claude-sonnet-4-5, api_key: os.environ/ANTHROPIC_API_KEY}
+
+router_settings:
+  routing_strategy: simple-shuffle
+  num_retries: 2
+  retry_policy: {TimeoutErrorRetries: 1}
+  fallbacks: [{fast: [long]}]
+  context_window_fallbacks: [{fast: [long]}]
+
+server_settings:
+  hedge: {fast: {share: 0.05}}
+```
+
+`feathergate check FILE` shows each group with its deployments and fallbacks.
+"""
+
 TABLES: tuple[tuple[str, str, type[msgspec.Struct]], ...] = (
     ("model_list[]", "One entry for each model.", ModelEntry),
-    ("model_list[].litellm_params", "", LitellmParams),
+    ("model_list[].litellm_params", BESIDE, LitellmParams),
     ("model_list[].model_info", "", ModelInfo),
     ("model_list[].model_info.capability", CAPABILITIES + _read_prose(Capability), Capability),
     ("general_settings", "", GeneralSettings),
-    ("litellm_settings", "", LitellmSettings),
-    ("router_settings", "", RouterSettings),
+    ("litellm_settings", ELSEWHERE, LitellmSettings),
+    ("router_settings", ROUTING + _read_prose(RouterSettings), RouterSettings),
+    ("router_settings.retry_policy", "", RetryPolicy),
+    ("router_settings.allowed_fails_policy", "", AllowedFailsPolicy),
+    ("router_settings.model_group_alias.ALIAS", "", ModelAlias),
     ("server_settings", "FeatherGate's own section.", ServerSettings),
+    ("server_settings.hedge.GROUP", "", HedgeSettings),
 )
 
 WRITTEN_AS = {"params": "litellm_params", "defaults": "any other key", "others": "any other key"}
@@ -143,7 +188,7 @@ def render_table(title: str, words: str, struct: type[msgspec.Struct]) -> str:
     width = 4 if any(row[3] for row in rows) else 3
     lines = [" | ".join(row[:width]) for row in (("key", "takes", "default", "meaning"), *rows)]
     head, *body = [f"| {line} |" for line in lines]
-    doc = words or (struct.__doc__ or "").strip()
+    doc = (words or inspect.getdoc(struct) or "").rstrip()
     return "\n".join([f"## `{title}`", "", doc, "", head, "|---" * width + "|", *body, ""])
 
 

@@ -29,7 +29,11 @@ programs, and each may be null. The provider's own message, `param` and `code` a
 masked. The header `x-request-id` is on every answer and in the gateway's log; no stack, path, key or upstream address
 is in any. The OpenAI SDKs choose the class of their exception by the status.
 
-A stream that fails before its first content fails with the true status. After content the status has been sent: the
+When the gateway has tried again itself, as often as it may, `x-should-retry: false` tells the SDKs not to multiply
+that. `x-feathergate-attempts` says how many attempts there were.
+
+A stream that fails before its first content fails with the true status, unless `server_settings.commit_limit_s` has
+passed by then: the headers are out already. After content the status has been sent: the
 error is the stream's last event, in the same shape, and neither `[DONE]` nor a finish follows it.
 """
 
@@ -50,7 +54,8 @@ WHEN: Mapping[int, str] = {
     500: "The gateway's own fault. Its log tells more under the request's id.",
     502: "The provider failed: not reached, connection lost, 5xx, malformed, cut short, or it rejected the gateway's"
     " own key.",
-    503: "The gateway has as many connections as it may, or is stopping. Try again soon.",
+    503: "The gateway has as many connections or requests as it may, is stopping, or every deployment of the model is"
+    " cooling down. Try again after `retry-after`.",
     504: "A deadline passed: connecting, waiting for the first byte, between two events, or in all.",
     505: "The request's HTTP version is neither 1.0 nor 1.1.",
 }
@@ -66,6 +71,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "auth": ("502", "The provider rejected the gateway's own key. Check the model's `api_key`."),
     "rate_limit": ("429", "The provider asks to slow down."),
     "quota": ("429", "The provider's quota is used up; waiting does not lift it."),
+    "exhausted": ("503", "The gateway had no file left to connect with. Nobody but it is to blame; send it again."),
     "status": ("as above", "The provider answered with an error of its own; see the table above."),
 }
 """The kinds that do not come from HTTP: their status, and what they mean."""
@@ -80,6 +86,9 @@ CODES: Mapping[str, str] = {
     "method_not_allowed": "405",
     "insufficient_quota": "429 that waiting does not cure.",
     "upstream_stream_truncated": "502: a stream ended before its end.",
+    "no_deployment_available": "503: every deployment of the model is cooling down, or has all the requests it takes.",
+    "too_many_requests_in_flight": "503: `server_settings` allows no more requests at once, and the queue is full.",
+    "config_error": "422 of `POST /-/reload`: the new configuration is wrong; the old one stays.",
 }
 
 

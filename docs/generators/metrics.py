@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from feathergate.observe.declaration import DECLARATIONS
+from feathergate.observe.declaration import CONDITION_DECLARATIONS, DECLARATIONS, Declaration, S
 from feathergate.observe.series import DURATION_BUCKETS_S
 
 INTRODUCTION = """\
@@ -20,7 +20,8 @@ left before the answer was complete is in none of them.
 With `--workers N` the worker that is asked knows its own counts at once and those of the others as they were 0.1
 seconds ago at most, so that answers of the last moment may be missing from one scrape and are in the next. What a
 worker has counted stays when it ends or is replaced; of one that is killed (SIGKILL, out of memory) its last 0.1
-seconds are lost. `feathergate_streams_open` counts living workers only.
+seconds are lost. `feathergate_streams_open` and `feathergate_shedding` count living workers only. A reload of several
+workers is counted once, and one more failure for each worker that could not follow.
 
 | metric | type | labels | meaning |
 |---|---|---|---|
@@ -30,15 +31,18 @@ LABELS = f"""
 Labels are bounded. `model` is a `model_name` of the configuration (a wildcard counts as itself), `provider` its
 provider, `status` an HTTP status, `fault` a class of fault such as `connect`, `tls`, `timeout_first_byte`, `idle`,
 `reset`, `protocol`, `rate_limit`, `status` or `client`, `kind` one of `prompt`, `completion`, `cached` and
-`reasoning`, and `field` a top-level field of the chat request. Anything else is counted as `other`.
+`reasoning`, and `field` a top-level field of the chat request. Anything else is counted as `other`. `outcome` is
+`success` or `failure`, `reason` one of `memory`, `descriptors` and `draining`.
 
 Histograms have the buckets {", ".join(f"{bucket:g}" for bucket in DURATION_BUCKETS_S)} seconds.
 """
 
 
 def render() -> str:
-    rows = (
-        f"| `{item.name}` | {item.type} | {', '.join(f'`{label}`' for label in item.labels)} | {item.help} |\n"
-        for item in DECLARATIONS
-    )
+    rows = [_render_row(item) for item in DECLARATIONS] + [_render_row(item) for item in CONDITION_DECLARATIONS]
     return INTRODUCTION + "".join(rows) + LABELS
+
+
+def _render_row(item: Declaration[S]) -> str:
+    labels = ", ".join(f"`{label}`" for label in item.labels)
+    return f"| `{item.name}` | {item.type} | {labels} | {item.help} |\n"

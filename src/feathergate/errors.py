@@ -12,7 +12,8 @@
     │   └── HeadersTooLargeError 431
     ├── InternalError       500     our own fault
     ├── UpstreamError       502     the provider failed, or refused; carries the status the client is to see
-    │   └── DeadlineError   504     a deadline passed
+    │   ├── DeadlineError   504     a deadline passed
+    │   └── ExhaustedError  503     the gateway has no means to ask it
     └── UnavailableError    503     the gateway sheds load or drains
 
 Each bears `status` (what the client sees), `code`, `param`, `retryable` (may another attempt help?) and
@@ -44,7 +45,12 @@ UpstreamKind = Literal[
     "rate_limit",
     "quota",  # a 429 that waiting does not cure
     "status",  # the provider answered with an error of its own
+    "exhausted",  # the gateway has no descriptor or no memory for one more connection: no provider's fault
 ]
+
+
+UpstreamReason = Literal["", "context_window", "content_policy"]
+"""Why a provider refused a request, where another model may take it."""
 
 
 class FeatherGateError(Exception):
@@ -156,7 +162,8 @@ class UpstreamError(FeatherGateError):
     """The provider failed or refused.
 
     `status` is what the client is to see (DESIGN.md's table), `upstream_status` what the provider sent, if it
-    sent one, and `kind` names the class of fault for metrics and the log.
+    sent one, `kind` names the class of fault for metrics and the log, and `reason` tells of refusals that another
+    model may not share.
     """
 
     status = 502
@@ -171,6 +178,7 @@ class UpstreamError(FeatherGateError):
         upstream_status: int | None = None,
         status: int | None = None,
         retryable: bool | None = None,
+        reason: UpstreamReason = "",
         param: str | None = None,
         code: str | None = None,
         retry_after_s: float | None = None,
@@ -178,6 +186,7 @@ class UpstreamError(FeatherGateError):
         super().__init__(message, param=param, code=code, status=status, retry_after_s=retry_after_s)
         self.kind = kind
         self.upstream_status = upstream_status
+        self.reason: UpstreamReason = reason
         if retryable is not None:
             self.retryable = retryable
 
@@ -186,6 +195,12 @@ class DeadlineError(UpstreamError):
     """A deadline passed: connecting, waiting for the first byte, between events, or in all."""
 
     status = 504
+
+
+class ExhaustedError(UpstreamError):
+    """The gateway has no descriptor or no memory for one more connection to the provider, who is not to blame."""
+
+    status = 503
 
 
 def forget_frames(error: BaseException) -> None:

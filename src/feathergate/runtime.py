@@ -1,127 +1,47 @@
 """The compiled configuration: everything that a request looks up, worked out once.
 
-`compile_runtime` turns a `Config` into an immutable `Runtime`: names to deployments, header bytes with the key in
-them, split URLs, timeouts, defaults as raw JSON. A reload compiles a new one and swaps one reference; what lives
-longer than a configuration (the pools of connections, metrics, the log) comes in as `Shared` and goes on.
+`compile_runtime` turns a `Config` into an immutable `Runtime`: names to groups of deployments, with how their
+requests are routed, retried and handed on. A reload compiles a new one and swaps one reference; what lives longer
+than a configuration (connections, health, metrics, the log) comes in as `Shared` and goes on.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ssl
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from feathergate.capability import find_capability, override_capability
+from feathergate.config.fallback import find_fallbacks
 from feathergate.config.litellm import split_model
-from feathergate.config.schema import Config, LitellmParams, ModelEntry, ModelInfo, ServerSettings
+from feathergate.config.router import AllowedFailsPolicy, RouterSettings
+from feathergate.config.schema import Config, LitellmParams, ModelEntry
 from feathergate.config.secret import Secret
-from feathergate.dialects.contract import Built, Target
-from feathergate.dialects.thought import ThoughtMemory
-from feathergate.errors import ClientError, ConfigError, NotFoundError, Problem
-from feathergate.http.connect import build_ssl_context
-from feathergate.http.contract import Origin, Timeouts
-from feathergate.http.limits import ClientLimits
-from feathergate.http.proxy import Proxy, parse_proxy, pick_proxy
-from feathergate.http.ticker import Ticker
-from feathergate.observe.access_log import AccessLog
+from feathergate.deployment import Deployment, SslContexts, Unsupported, compile_deployment
+from feathergate.errors import ClientError, ConfigError, NotFoundError, Problem, UpstreamKind
 from feathergate.observe.metrics import Metrics
-from feathergate.providers import PROVIDERS, Provider, Route, build_route, parse_base
+from feathergate.providers import PROVIDERS
+from feathergate.routing.affinity import AffinityTable
+from feathergate.routing.budget import RetryBudget
+from feathergate.routing.gauge import Gauge
+from feathergate.routing.group import Fallbacks, Group, Hedge, Member, Retries, Standing
+from feathergate.routing.health import Health, HealthSettings
+from feathergate.routing.strategies import STRATEGIES
 from feathergate.routing.table import Match, Table, fill_model
-from feathergate.transport.contract import Transport, UpstreamRequest
+from feathergate.shared import Shared
 from feathergate.transport.media import MediaFetcher
-from feathergate.transport.mock import MockTransport
-from feathergate.transport.upstream import HttpTransport
-from feathergate.wire.codec import Members, decode_chat, encode, raw
+from feathergate.wire.codec import decode_chat, encode
 
-_STREAM_IDLE_S = 300.0
-_SECRET_CHARS = 8
-
-
-class Deployment(msgspec.Struct, frozen=True, kw_only=True):
-    """One model at one provider, ready to be asked. `model_name` is the configuration's, `model` the upstream's.
-
-    `target` is what a dialect must know of it, `paths` the targets of HTTP requests as they were made so far (by the
-    dialect's own path, so there are few). `address` is the host's, as a URL without a path, and empty for the built-in
-    mock. `secrets` is what the headers hold of them, so that an error that repeats one can be told from others;
-    `secret_headers` are their names.
-    """
-
-    model_name: str
-    model: str
-    provider: Provider
-    transport: Transport
-    address: str
-    route: Route
-    headers: bytes
-    secrets: tuple[str, ...]
-    secret_headers: frozenset[str]
-    timeouts: Timeouts
-    stream_timeouts: Timeouts
-    defaults: Members
-    overrides: Members
-    target: Target
-    capability_overrides: Mapping[str, Any]
-    paths: dict[str, bytes] = {}
-
-    def __repr__(self) -> str:
-        """Without the key and the parameters."""
-        return f"Deployment({self.model_name!r}, {self.provider.name}/{self.model})"
-
-    def rename(self, model: str) -> Deployment:
-        """The same deployment for another of its provider's models. Raises `ClientError` for a name that would lead
-        elsewhere in a URL's path, where quoting does not help."""
-        if model in (".", ".."):
-            raise ClientError(f"'{model}' is not the name of a model.", param="model")
-        capability = override_capability(find_capability(model), self.capability_overrides)
-        target = msgspec.structs.replace(self.target, model=model, capability=capability)
-        return msgspec.structs.replace(self, model=model, target=target, paths={})
-
-    def build_upstream(self, built: Built, *, stream: bool) -> UpstreamRequest:
-        """A dialect's request with this deployment's address and credentials."""
-        headers = self.headers
-        if built.headers:
-            headers += b"".join(f"{name}: {value}\r\n".encode() for name, value in built.headers)
-        target = self.paths.get(built.path)
-        if target is None:
-            target = self.paths[built.path] = self.route.fill(built.path, self.model).encode()
-        timeouts = self.stream_timeouts if stream else self.timeouts
-        return UpstreamRequest(target, headers, built.body, timeouts)
-
-
-class Unsupported(msgspec.Struct, frozen=True):
-    """A configured model whose provider is not known here."""
-
-    provider: str
-
-
-class Shared(msgspec.Struct, kw_only=True):
-    """What outlives a configuration: one set a process. `transports` holds a pool for each way to an origin,
-    `thoughts` what providers signed and clients may lose."""
-
-    loop: asyncio.AbstractEventLoop
-    ticker: Ticker
-    environ: Mapping[str, str]
-    now: Callable[[], float]
-    log: AccessLog | None = None
-    transports: dict[object, Transport] = {}
-    thoughts: ThoughtMemory = msgspec.field(default_factory=ThoughtMemory)
-
-    def __repr__(self) -> str:
-        """Without the environment, which holds keys."""
-        return "Shared()"
+Served = Group[Deployment] | Unsupported
 
 
 class Runtime:
     """The whole of it. Immutable: a request that began with one keeps it. `media` fetches what requests name by
-    URL, and is None where nothing may be fetched."""
+    URL, and is None where nothing may be fetched; `peers` are the members that share a key at an origin."""
 
     def __init__(
         self,
         config: Config,
-        table: Table[Deployment | Unsupported],
+        table: Table[Served],
         metrics: Metrics,
         shared: Shared,
         media: MediaFetcher | None = None,
@@ -132,10 +52,15 @@ class Runtime:
         self.shared = shared
         self.media = media
         self.master_key: Secret | None = config.general.master_key
-        self._deployments = _list_exact(table)
+        self.total_timeout_s = config.total_timeout_s
+        self.speaks_litellm = config.has_litellm_settings
+        self.gate = shared.find_gate("", config.server.max_parallel_requests, config.server)
+        self.affinity = AffinityTable(shared.board.affinity)
+        self.peers = _list_peers(table)
+        self._groups = _list_exact(table)
         self.cors_origins = frozenset(origin.encode() for origin in config.server.cors_allow_origins)
 
-    def find_model(self, name: str) -> Match[Deployment | Unsupported]:
+    def find_model(self, name: str) -> Match[Served]:
         """What is configured for `name`, as given or with the provider that it tells of. Raises `NotFoundError`."""
         match = self.table.find(name)
         if match is None:
@@ -145,20 +70,29 @@ class Runtime:
             raise self._not_found(name)
         return match
 
-    def find_deployment(self, name: str) -> Deployment:
-        """The deployment that serves `name`. Raises `NotFoundError`, or `ClientError` for an unknown provider."""
-        known = self._deployments.get(name)
+    def find_group(self, name: str) -> Group[Deployment]:
+        """The deployments that serve `name`. Raises `NotFoundError`, or `ClientError` for an unknown provider."""
+        known = self._groups.get(name)
         if known is not None:
             return known
         match = self.find_model(name)
-        entry = match.entry
+        entry = _fill_pattern(match, name, self.config.router) if match.caught else match.entry
         if isinstance(entry, Unsupported):
             raise ClientError(
                 f"Provider not supported: {entry.provider}. Supported: {', '.join(sorted(PROVIDERS))}.", param="model"
             )
-        if match.caught:
-            return entry.rename(fill_model(entry.model, name, match.caught))
         return entry
+
+    def find_fallback(self, name: str) -> Group[Deployment] | None:
+        """The same for a name that the configuration mentions, which may lead nowhere."""
+        try:
+            return self.find_group(name)
+        except ClientError:
+            return None
+
+    def find_deployment(self, name: str) -> Deployment:
+        """The first of those that serve `name`; raises as `find_group`."""
+        return self.find_group(name).members[0].deployment
 
     def _not_found(self, name: str) -> NotFoundError:
         nearest = self.table.find_nearest(name)
@@ -166,21 +100,29 @@ class Runtime:
         return NotFoundError(f"Model not found: {name[:200]}.{hint}", param="model", code="model_not_found")
 
 
-def _list_exact(table: Table[Deployment | Unsupported]) -> dict[str, Deployment]:
+def _list_exact(table: Table[Served]) -> dict[str, Group[Deployment]]:
     """What serves each name without a pattern: what most requests ask for, found by one look."""
     matches = ((name, table.find(name)) for name in table.names if "*" not in name)
-    return {name: match.entry for name, match in matches if match is not None and isinstance(match.entry, Deployment)}
+    return {name: match.entry for name, match in matches if match is not None and isinstance(match.entry, Group)}
+
+
+def _list_peers(table: Table[Served]) -> Mapping[str, tuple[Member[Deployment], ...]]:
+    peers: dict[str, tuple[Member[Deployment], ...]] = {}
+    for entry in table.entries:
+        for member in entry.members if isinstance(entry, Group) else ():
+            peers[member.credential] = (*peers.get(member.credential, ()), member)
+    return peers
 
 
 def compile_runtime(config: Config, shared: Shared, metrics: Metrics) -> Runtime:
     """Raises `ConfigError` with every problem that only shows when addresses and files are looked at."""
     problems: list[Problem] = []
-    ssl_contexts = _SslContexts(config.server.ca_file)
-    entries: list[tuple[str, Deployment | Unsupported]] = []
+    ssl_contexts = SslContexts(config.server.ca_file)
+    named: dict[str, list[tuple[ModelEntry, Deployment | Unsupported]]] = {}
     for entry in config.models:
         try:
-            compiled = _compile_entry(entry, config, shared, ssl_contexts)
-            entries.append((entry.model_name, compiled))
+            compiled = compile_deployment(entry, config, shared, ssl_contexts)
+            named.setdefault(entry.model_name, []).append((entry, compiled))
             problems += _find_wrong_parameters(config, entry) if isinstance(compiled, Deployment) else ()
         except ValueError as error:
             problems.append(_problem(config, entry, f"api_base: {error}", "mend the address"))
@@ -191,10 +133,30 @@ def compile_runtime(config: Config, shared: Shared, metrics: Metrics) -> Runtime
             problems += error.problems
     if problems:
         raise ConfigError(problems)
-    return Runtime(config, Table(entries), metrics, shared, _build_media(config, shared, ssl_contexts))
+    entries = [(name, _compile_group(name, compiled, config, shared)) for name, compiled in named.items()]
+    table = Table((*_resolve_aliases(config, Table(entries)), *entries))
+    return Runtime(config, table, metrics, shared, _build_media(config, shared, ssl_contexts))
 
 
-def _build_media(config: Config, shared: Shared, ssl_contexts: _SslContexts) -> MediaFetcher | None:
+def _resolve_aliases(config: Config, table: Table[Served]) -> Iterable[tuple[str, Served]]:
+    """Each alias with what serves it, one step far. An alias wins over a model of its name, as LiteLLM has it."""
+    for alias, known in config.router.model_group_alias.items():
+        match = table.find(known.model)
+        if match is not None:
+            yield alias, match.entry if not match.caught else _fill_pattern(match, known.model, config.router)
+
+
+def _fill_pattern(match: Match[Served], name: str, router: RouterSettings) -> Served:
+    """What a pattern serves for this very name."""
+    entry = match.entry
+    if isinstance(entry, Unsupported):
+        return entry
+    group = entry.map(lambda known: known.rename(fill_model(known.model, name, match.caught)))
+    group.fallbacks = _compile_fallbacks(name, router)
+    return group
+
+
+def _build_media(config: Config, shared: Shared, ssl_contexts: SslContexts) -> MediaFetcher | None:
     if not config.server.fetch_media:
         return None
     try:
@@ -223,140 +185,111 @@ def _find_wrong_parameters(config: Config, entry: ModelEntry) -> Iterable[Proble
                 yield _problem(config, entry, f"{where}: {error.message}", f"mend or remove {error.param or name}")
 
 
-def _compile_entry(
-    entry: ModelEntry, config: Config, shared: Shared, ssl_contexts: _SslContexts
-) -> Deployment | Unsupported:
-    params = entry.params
-    name, model = split_model(params.model)
-    provider = PROVIDERS.get(name if params.mock_response is None else "mock")
-    if provider is None:
-        return Unsupported(name or params.model)
-    transport, address, route = _find_transport(provider, params, config, shared, ssl_contexts)
-    timeouts, stream_timeouts = build_timeouts(params, config)
-    capability_overrides = find_overrides(entry.model_info)
-    return Deployment(
-        model_name=entry.model_name,
-        model=model,
-        provider=provider,
-        transport=transport,
-        address=address,
-        route=route,
-        headers=build_headers(provider, params),
-        secrets=find_secrets(params),
-        secret_headers=frozenset((provider.key_header, *map(str.lower, params.extra_headers))),
-        timeouts=timeouts,
-        stream_timeouts=stream_timeouts,
-        defaults=_raw_members(params.defaults),
-        overrides=_raw_members(params.extra_body),
-        target=Target(
-            model,
-            override_capability(find_capability(model), capability_overrides),
-            is_strict(entry, config),
-            shared.thoughts,
-            provider.quirks,
+def _compile_group(
+    name: str, compiled: list[tuple[ModelEntry, Deployment | Unsupported]], config: Config, shared: Shared
+) -> Served:
+    """Those that are supported, or a word about the first if none is."""
+    able = [(entry, deployment) for entry, deployment in compiled if isinstance(deployment, Deployment)]
+    if not able:
+        first = compiled[0][1]
+        assert isinstance(first, Unsupported)
+        return first
+    router, server = config.router, config.server
+    hedge = server.hedge.get(name)
+    limits = [entry.params.max_parallel_requests or 0 for entry, _ in able]
+    return Group(
+        name,
+        tuple(
+            _compile_member(entry, deployment, index, config, shared, alone=len(able) == 1)
+            for index, (entry, deployment) in enumerate(able)
         ),
-        capability_overrides=capability_overrides,
+        strategy=STRATEGIES[router.routing_strategy],
+        fallbacks=_compile_fallbacks(name, router),
+        budget=RetryBudget(floor=server.retry_budget_floor, share=server.retry_budget_share),
+        hedge=Hedge(hedge.share, hedge.delay_s) if hedge is not None else None,
+        gate=shared.find_gate(name, _find_limit(limits, server.group_max_parallel_requests), server),
     )
 
 
-def find_overrides(info: ModelInfo) -> Mapping[str, Any]:
-    """What the configuration knows better of a model than its family tells; `capability` before LiteLLM's key."""
-    limit = {} if info.max_output_tokens is None else {"max_output_tokens": info.max_output_tokens}
-    return {**limit, **info.capability}
+def _find_limit(limits: list[int], of_group: int) -> int:
+    """How many requests a group takes at once: no more than all of its deployments together."""
+    together = sum(limits) if all(limits) else 0
+    return min(together, of_group) if together and of_group else together or of_group
 
 
-def is_strict(entry: ModelEntry, config: Config) -> bool:
-    """Whether what cannot be carried is refused: the model's word before the global one, `translation` before
-    `drop_params`, and no where nothing is said."""
-    own = (entry.model_info.translation, entry.params.drop_params)
-    for translation, drop_params in (own, (config.server.translation, config.litellm.drop_params)):
-        if translation is not None:
-            return translation == "strict"
-        if drop_params is not None:
-            return not drop_params
-    return False
-
-
-def _raw_members(values: Mapping[str, Any]) -> Members:
-    return {name: raw(value) for name, value in values.items()}
-
-
-def build_timeouts(params: LitellmParams, config: Config) -> tuple[Timeouts, Timeouts]:
-    """For whole answers and for streams: an attempt's own bound, within the whole request's."""
-    server = config.server
-    total = min(params.timeout or config.total_timeout_s, config.total_timeout_s)
-    event = min(params.stream_timeout or _STREAM_IDLE_S, total)
-    phases = (server.connect_timeout_s, server.tls_timeout_s)
-    return Timeouts(*phases, total, total, total), Timeouts(*phases, event, event, total)
-
-
-def build_headers(provider: Provider, params: LitellmParams) -> bytes:
-    """The block that every request to a deployment carries, credentials included."""
-    headers = {"content-type": "application/json", "user-agent": "feathergate"}
-    if params.api_key:
-        headers[provider.key_header] = provider.key_prefix + params.api_key.reveal()
-    if params.organization:
-        headers["openai-organization"] = params.organization
-    headers |= {name.lower(): value.reveal() for name, value in params.extra_headers.items()}
-    return b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items())
-
-
-def find_secrets(params: LitellmParams) -> tuple[str, ...]:
-    """The key and the extra headers' values, but for those that are too short to be told from other words."""
-    values = (params.api_key, *params.extra_headers.values())
-    return tuple(value.reveal() for value in values if value is not None and len(value) >= _SECRET_CHARS)
-
-
-def _find_transport(
-    provider: Provider, params: LitellmParams, config: Config, shared: Shared, ssl_contexts: _SslContexts
-) -> tuple[Transport, str, Route]:
-    """The way to the deployment's host, shared by all that go there, the host's address, and the way on it."""
-    if provider.transport == "mock":
-        return MockTransport(template=params.mock_response), "", Route("")
-    base = parse_base(params.api_base or provider.api_base, provider)
-    origin = Origin(base.tls, base.host, base.port)
-    proxy = _pick_proxy(origin, config.server, shared.environ)
-    key = (origin, proxy, provider.name, config.server)
-    transport = shared.transports.get(key)
-    if transport is None:
-        ssl_context = ssl_contexts.get() if origin.tls else None
-        limits = build_client_limits(config.server)
-        transport = HttpTransport(provider.name, origin, limits, shared.ticker, ssl_context=ssl_context, proxy=proxy)
-        shared.transports[key] = transport
-    return transport, base.address, build_route(base.path, provider, params.api_version)
-
-
-def _pick_proxy(origin: Origin, server: ServerSettings, environ: Mapping[str, str]) -> Proxy | None:
-    if server.proxy is not None:
-        environ = {**environ, "https_proxy": server.proxy.reveal(), "http_proxy": server.proxy.reveal()}
-        parse_proxy(server.proxy.reveal(), "server_settings.proxy")
-    return pick_proxy(origin, environ)
-
-
-def build_client_limits(server: ServerSettings) -> ClientLimits:
-    return ClientLimits(
-        header_bytes=server.upstream_header_limit_bytes,
-        header_count=server.upstream_header_limit_count,
-        body_bytes=server.upstream_body_limit_bytes,
-        event_bytes=server.upstream_event_limit_bytes,
-        idle_connections=server.upstream_idle_connection_count,
-        idle_connection_s=server.upstream_idle_connection_s,
+def _compile_fallbacks(name: str, router: RouterSettings) -> Fallbacks:
+    general = find_fallbacks(router.fallbacks, name)
+    return Fallbacks(
+        general=general or router.default_fallbacks,
+        context_window=find_fallbacks(router.context_window_fallbacks, name),
+        content_policy=find_fallbacks(router.content_policy_fallbacks, name),
     )
 
 
-class _SslContexts:
-    """One TLS context a configuration, made when the first https origin wants it: loading CAs takes long."""
+def _compile_retries(params: LitellmParams, router: RouterSettings) -> Retries:
+    """The deployment's word before the router's, and of each the policy's before the number."""
+    by_class: dict[str, int] = {}
+    for number, policy in ((None, router.retry_policy), (params.num_retries, params.retry_policy)):
+        said = {key.removesuffix("Retries"): count for key, count in msgspec.structs.asdict(policy).items()}
+        if number is not None or said["Default"] is not None:
+            by_class = {}
+        by_class |= {key: count for key, count in said.items() if count is not None}
+    default = by_class.pop("Default", None)
+    counts = (default, params.num_retries, router.num_retries)
+    return Retries(
+        count=next(count for count in counts if count is not None), by_class=by_class, floor_s=router.retry_after
+    )
 
-    def __init__(self, ca_file: str | None) -> None:
-        self._ca_file = ca_file
-        self._context: ssl.SSLContext | None = None
 
-    def get(self) -> ssl.SSLContext:
-        if self._context is None:
-            self._context = build_ssl_context(self._ca_file)
-        return self._context
+# LiteLLM speaks of classes of errors, health of what became of an attempt.
+_KINDS: Mapping[str, tuple[UpstreamKind, ...]] = {
+    "TimeoutError": ("timeout_connect", "timeout_first_byte", "idle", "timeout_total"),
+    "RateLimitError": ("rate_limit",),
+    "AuthenticationError": ("auth",),
+    "InternalServerError": ("status", "connect", "dns", "tls", "reset", "protocol", "truncated"),
+    "BadGatewayError": ("status",),
+    "ServiceUnavailableError": ("status",),
+}
+
+
+def _compile_allowed_fails(policy: AllowedFailsPolicy) -> dict[str, int]:
+    """By kind. Of several classes that are one kind here the smallest number counts."""
+    allowed: dict[str, int] = {}
+    for key, count in msgspec.structs.asdict(policy).items():
+        for kind in _KINDS.get(key.removesuffix("AllowedFails"), ()) if count is not None else ():
+            allowed[kind] = min(count, allowed.get(kind, count))
+    return allowed
+
+
+def _compile_member(
+    entry: ModelEntry, deployment: Deployment, index: int, config: Config, shared: Shared, *, alone: bool
+) -> Member[Deployment]:
+    params, router = entry.params, config.router
+    prices = (params.input_cost_per_token, params.output_cost_per_token)
+    standing = Standing(
+        weight=params.weight,
+        rpm=params.rpm,
+        tpm=params.tpm,
+        order=params.order,
+        cost=sum(price or 0.0 for price in prices) if any(price is not None for price in prices) else None,
+        limit=params.max_parallel_requests or 0,
+    )
+    settings = HealthSettings(
+        allowed_fails=router.allowed_fails if params.allowed_fails is None else params.allowed_fails,
+        allowed_fails_by_kind=_compile_allowed_fails(router.allowed_fails_policy),
+        cooldown_s=router.cooldown_time if params.cooldown_time is None else params.cooldown_time,
+        limit_s=config.server.cooldown_limit_s,
+        disabled=router.disable_cooldowns,
+    )
+    health = Health(shared.board.find_row(deployment.id), settings)
+    retries = _compile_retries(params, router)
+    return Member(
+        deployment, index, deployment.id, deployment.credential, standing, retries, health, Gauge(), alone=alone
+    )
 
 
 def list_models(runtime: Runtime) -> Iterable[str]:
-    """The configured names, in the file's order."""
-    return (entry.model_name for entry in runtime.config.models)
+    """The configured names, in the file's order, and the aliases that are not hidden."""
+    aliases = runtime.config.router.model_group_alias
+    shown = (alias for alias, known in aliases.items() if not known.hidden)
+    return dict.fromkeys((*runtime.config.groups(), *shown))

@@ -1,7 +1,8 @@
-"""Conformance checks, shipped, so that whoever writes a dialect can run them on theirs.
+"""Conformance checks, shipped, so that whoever writes a dialect or a routing strategy can run them on theirs.
 
-A case is a folder of plain files; `load_cases` reads them, `check_dialect` holds a dialect to its contract with
-one of them and raises `AssertionError` naming the promise that is broken:
+Each raises `AssertionError` naming the promise that is broken. `check_strategy` needs the strategy only: it makes its
+own groups. For a dialect, a case is a folder of plain files; `load_cases` reads them, `check_dialect` holds a dialect
+to its contract with one of them:
 
     request.json    a client's chat request              upstream.json   what must be sent for it, body only
     stream.sse      the provider's stream, exactly       answer.json     the same answer, whole
@@ -10,14 +11,17 @@ one of them and raises `AssertionError` naming the promise that is broken:
 What is promised: any split of the bytes gives the same events; the events are in legal order; the chunks have one
 id, one `created`, the role once and first, tool indexes dense from 0, one finish a choice, then usage; folding the
 stream equals the whole answer; no cut is silent; unknown events and members break nothing; the request is built
-the same twice and is not changed. Source: DESIGN.md, "Tests".
+the same twice and is not changed. What a strategy promises stands at `check_strategy`. Source: DESIGN.md, "Tests".
 """
 
 from __future__ import annotations
 
 import copy
 import json
+import math
+import time
 from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +34,29 @@ from feathergate.dialects.render import ChunkRenderer, render_answer
 from feathergate.dialects.translation import Translation
 from feathergate.errors import UpstreamError
 from feathergate.events import Event, check_legal
+from feathergate.routing.contract import Candidate, Strategy
 from feathergate.wire.codec import decode_chat
 from feathergate.wire.sse import SseReader
 
 _LIMIT_BYTES = 1 << 24
 _CREATED = 1_700_000_000
 _UNKNOWN = b'event: feathergate_unknown\ndata: {"type":"feathergate_unknown"}'
+
+_HUGE = 10**30
+# What each field of a candidate may hold; a figure that stands more than once makes ties.
+_EXTREMES: dict[str, tuple[Any, ...]] = {
+    "weight": (None, 0.0, 1.0, -1.0, math.nan, math.inf, 1e308),
+    "rpm": (None, 0, 1, -1, _HUGE),
+    "tpm": (None, 0, 1, -1, _HUGE, 1000),
+    "order": (None, 0, 1, -1, _HUGE, 2, None, None, None, 1, 1),
+    "in_flight": (0, 1, _HUGE, 2),
+    "latency_s": (None, 0.0, 0.5, -1.0, math.nan, math.inf, 1e308, None, 0.52),
+    "requests": (0, 1, _HUGE, 0, 0, 7, 1, 0),
+    "tokens": (0, 1, _HUGE, 0, 0, 500, 500, 0, 0, 20, 1, 3, 0),
+    "cost": (None, 0.0, 1e-6, -1.0, math.nan, math.inf, 1e308, 1e-6, 1e-5, 2e-6),
+}
+_DRAWS = (*(step / 32 for step in range(32)), math.nextafter(1.0, 0.0))
+_CANDIDATE_LIMIT_S = 10e-6
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -148,6 +169,54 @@ def check_chunks(chunks: Sequence[dict[str, Any]]) -> None:
             if choice["finish_reason"] is not None:
                 finished.add(index)
     assert finished == set(roles), "a choice without a finish"
+
+
+def check_strategy(strategy: Strategy) -> None:
+    """Hold a routing strategy to `routing/contract.py`, on groups of every size and with odd figures in every field.
+
+    It returns one of those given, and one of the lowest `order` where any has one; the same for the same candidates and
+    draw; it leaves them as they were; of candidates that are alike, each is reached by some draw; and it takes at most
+    10 µs of CPU for each candidate. Raises `AssertionError`, or what the strategy itself raises.
+    """
+    for group in _build_groups():
+        for draw in _DRAWS:
+            _check_pick(strategy, group, draw)
+    for field, values in _EXTREMES.items():
+        for value in values:
+            alike = [Candidate(index, **{field: value}) for index in range(4)]
+            reached = {strategy(alike, draw).index for draw in _DRAWS}
+            assert reached == {0, 1, 2, 3}, f"of four alike, with {field}={value!r}, only {sorted(reached)} are reached"
+    crowd = [Candidate(index, rpm=index % 7, in_flight=index % 5) for index in range(1000)]
+    taken_s = min(_measure(strategy, crowd) for _ in range(3))
+    assert taken_s <= _CANDIDATE_LIMIT_S * len(crowd), f"1,000 candidates take {taken_s * 1000:.1f} ms of CPU"
+
+
+def _build_groups() -> Iterator[list[Candidate]]:
+    """Groups that differ in one field, with all of its figures; then groups of one to six that differ in all."""
+    for field, values in _EXTREMES.items():
+        yield [Candidate(index, **{field: value}) for index, value in enumerate(values)]
+    # Lengths without a common pattern, so that the figures meet in ever new combinations.
+    rows = zip(*map(cycle, _EXTREMES.values()), strict=True)
+    for size in islice(cycle(range(1, 7)), 200):
+        fields = [dict(zip(_EXTREMES, row, strict=True)) for row in islice(rows, size)]
+        yield [Candidate(index, **each) for index, each in enumerate(fields)]
+
+
+def _check_pick(strategy: Strategy, group: list[Candidate], draw: float) -> None:
+    before, given = repr(group), f"of {len(group)} candidates with a draw of {draw}"
+    picked = strategy(group, draw)
+    assert repr(group) == before, f"the candidates were changed: {before}"
+    assert any(picked is candidate for candidate in group), f"{given}, {picked!r} is none of {before}"
+    first = min((candidate.order for candidate in group if candidate.order is not None), default=None)
+    assert picked.order == first, f"{given}, one of order {picked.order} was picked, and {first} is the lowest"
+    for again in (group, tuple(group)):
+        assert strategy(again, draw) is picked, f"{given}, the same candidates and draw gave two answers: {before}"
+
+
+def _measure(strategy: Strategy, group: Sequence[Candidate]) -> float:
+    start_s = time.process_time()
+    strategy(group, 0.5)
+    return time.process_time() - start_s
 
 
 def read_stream(dialect: Dialect, context: Context, pieces: Sequence[bytes]) -> list[Event]:

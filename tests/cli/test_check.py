@@ -30,6 +30,25 @@ def test_check_accepts_what_is_right(verb: str) -> None:
     assert (done.exit_code, done.output) == (0, "ok: a.yaml: 1 model, without a master key\n")
 
 
+def test_check_shows_groups_and_fallbacks() -> None:
+    done = check(
+        "model_list:\n"
+        "- {model_name: fast, litellm_params: {model: mock/a, weight: 3, rpm: 5}}\n"
+        "- {model_name: slow, litellm_params: {model: mock/b}}\n"
+        "- {model_name: fast, litellm_params: {model: mock/c, order: 2}}\n"
+        "router_settings: {routing_strategy: least-busy, fallbacks: [{fast: [slow]}], default_fallbacks: [slow]}\n"
+    )
+    assert done.output.splitlines() == [
+        "fast: 2 deployments, least-busy",
+        "  mock/a (weight 3, rpm 5)",
+        "  mock/c (order 2)",
+        "  fallbacks: slow",
+        "any other:",
+        "  fallbacks: slow",
+        "ok: a.yaml: 2 models, 3 deployments, without a master key",
+    ]
+
+
 def test_check_names_every_problem_with_its_place() -> None:
     done = check(MOCK + "router_settings: {num_retrys: 3}\nserver_settings: {keep_alive_s: soon}\n")
     assert done.exit_code == 1

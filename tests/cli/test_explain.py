@@ -80,7 +80,33 @@ def test_json_holds_the_whole_upstream_request() -> None:
         "body": {**HELLO, "model": "gpt-4o", "unknown": [1]},
         "dropped": [],
         "strict": False,
+        "group": {
+            "model_name": "m",
+            "deployments": ["openai/gpt-4o"],
+            "strategy": "simple-shuffle",
+            "fallbacks": [],
+            "context_window_fallbacks": [],
+            "content_policy_fallbacks": [],
+        },
     }
+
+
+def test_who_else_might_answer_is_shown() -> None:
+    entries = [{"model_name": name, "litellm_params": {"model": f"mock/{to}"}} for name, to in ("ma", "mb", "nc")]
+    Path("config.yaml").write_text(
+        json.dumps({"model_list": entries, "router_settings": {"context_window_fallbacks": {"m": "n"}}})
+    )
+    lines = explain(stdin=json.dumps(HELLO)).output.splitlines()
+    assert lines[0].startswith("m -> mock/")
+    assert lines[2:8] == [
+        "m: 2 deployments, simple-shuffle",
+        "  mock/a",
+        "  mock/b",
+        "  context_window_fallbacks: n",
+        "",
+        "POST /chat/completions",
+    ]
+    assert explain("--model", "n", stdin=json.dumps(HELLO)).output.splitlines()[2] == "POST /chat/completions"
 
 
 def test_model_takes_the_place_of_the_request_s_own_or_of_none() -> None:

@@ -9,10 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -48,16 +46,6 @@ def read_line_from_terminal(folder: Path, environ: dict[str, str]) -> str:
         process.terminate()
         process.wait(PATIENCE_S)
         os.close(terminal)
-
-
-@contextmanager
-def asking_for(gateway: Gateway, model: str) -> Iterator[None]:
-    """A chat request has been sent, and nobody reads the answer."""
-    body = json.dumps({**HELLO, "model": model}).encode()
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body)
-    with socket.create_connection(("127.0.0.1", gateway.started["port"])) as client:
-        client.sendall(head + body)
-        yield
 
 
 # Serving.
@@ -216,43 +204,3 @@ def test_signal_ends_an_idle_gateway_with_code_0(tmp_path: Path, number: signal.
     with serving(cwd=tmp_path) as gateway:
         assert gateway.end(number) == 0
         assert gateway.stderr.read_text() == ""
-
-
-def test_signal_lets_a_request_finish(tmp_path: Path) -> None:
-    write(tmp_path, MOCK)
-    with serving(cwd=tmp_path) as gateway:
-        answers: list[int] = []
-        asking = threading.Thread(target=lambda: answers.append(gateway.chat(model="mock/echo?latency_ms=400")[0]))
-        asking.start()
-        time.sleep(0.15)
-        assert gateway.end() == 0
-        asking.join()
-        assert answers == [200]
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_draining_gateway_takes_nobody_new(tmp_path: Path, workers: str) -> None:
-    write(tmp_path, MOCK)
-    with serving("--workers", workers, cwd=tmp_path) as gateway, asking_for(gateway, "mock/stall"):
-        time.sleep(0.15)
-        gateway.process.terminate()
-        wait_until(lambda: not is_listening(gateway.started["port"]))
-        assert gateway.process.poll() is None
-        assert gateway.end() == 0
-
-
-def test_second_signal_ends_at_once(tmp_path: Path) -> None:
-    write(tmp_path, MOCK)
-    with serving(cwd=tmp_path) as gateway, asking_for(gateway, "mock/stall"):
-        time.sleep(0.15)
-        gateway.process.terminate()
-        with pytest.raises(subprocess.TimeoutExpired):
-            gateway.process.wait(0.3)
-        assert gateway.end() == 0
-
-
-def test_drain_ends_when_its_time_is_over(tmp_path: Path) -> None:
-    write(tmp_path, MOCK + "server_settings: {drain_timeout_s: 0.1}\n")
-    with serving(cwd=tmp_path) as gateway, asking_for(gateway, "mock/stall"):
-        time.sleep(0.15)
-        assert gateway.end() == 0

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import Struct
 
-from feathergate.config.litellm import SECTIONS, is_credential, is_later_param, is_security, split_model
+from feathergate.config.litellm import (
+    BESIDE_PARAMS,
+    IN_MODEL_INFO,
+    POLICIES_OF_THE_REQUEST,
+    SECTIONS,
+    SHARED,
+    is_credential,
+    is_later_param,
+    is_security,
+    split_model,
+)
+from feathergate.config.schema import AllowedFailsPolicy, LitellmParams, RetryPolicy, RouterSettings
 from feathergate.config.section import SECTION_STRUCTS
 
 
@@ -33,9 +45,17 @@ def test_split_model_names_the_provider(model: str, expected: tuple[str, str]) -
     assert split_model(model) == expected
 
 
-@pytest.mark.parametrize("section", SECTION_STRUCTS)
+@pytest.mark.parametrize("section", [*SECTION_STRUCTS, "litellm_params"])
 def test_a_setting_that_is_read_stands_in_no_other_list(section: str) -> None:
-    assert not SECTIONS[section].names() & set(SECTION_STRUCTS[section].__struct_fields__)
+    structs: dict[str, type[Struct]] = {**SECTION_STRUCTS, "litellm_params": LitellmParams}
+    read = structs[section].__struct_fields__
+    assert not SECTIONS[section].names() & {*read, *(SHARED if section == "litellm_settings" else ())}
+
+
+def test_keys_that_are_read_in_two_places_are_settings() -> None:
+    assert SHARED.issubset(RouterSettings.__struct_fields__)
+    assert set(BESIDE_PARAMS + IN_MODEL_INFO).issubset(LitellmParams.__struct_fields__)
+    assert POLICIES_OF_THE_REQUEST.issubset((*RetryPolicy.__struct_fields__, *AllowedFailsPolicy.__struct_fields__))
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -44,7 +64,7 @@ def test_a_key_stands_in_one_list(section: str) -> None:
     assert len(keys.names()) == len(keys.later) + len(keys.never) + len(keys.refused)
 
 
-@pytest.mark.parametrize("key", ["rpm", "aws_region_name", "vertex_project", "input_cost_per_token"])
+@pytest.mark.parametrize("key", ["itpm", "aws_region_name", "vertex_project", "cache_read_input_token_cost"])
 def test_keys_of_litellm_are_no_request_parameters(key: str) -> None:
     assert is_later_param(key)
 

@@ -97,10 +97,14 @@ def test_wild_file_loads_and_says_what_it_does_not_do(name: str) -> None:
     assert notices == (HERE / "wild" / f"{name}.txt").read_text("utf-8")
 
 
-def test_balanced_file_serves_the_first_of_a_group() -> None:
+def test_balanced_file_holds_a_group_of_two() -> None:
     config = read_wild("balanced")
-    [entry] = config.models
-    assert entry.params.model == "azure/gpt-4o-eu"
+    entry, second = config.groups()["gpt-4o"]
+    assert (entry.params.model, second.params.model) == ("azure/gpt-4o-eu", "openai/gpt-4o")
+    assert (entry.params.rpm, second.params.rpm, second.params.tpm) == (900, 300, 100_000)
+    assert (config.router.num_retries, config.router.allowed_fails, config.router.cooldown_time) == (2, 3, 30)
+    assert config.router.routing_strategy == "usage-based-routing-v2"
+    assert config.router.fallbacks == {"gpt-4o": ("gpt-4o-mini",)}
     assert entry.model_info.others == {"mode": "chat", "base_model": "azure/gpt-4o"}
     assert entry.params.defaults == {}
     assert config.litellm.drop_params is True

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from feathergate.config.load import load
-from feathergate.config.model import is_http_address
-from feathergate.config.schema import Config, LitellmParams
+from feathergate.config.schema import Config, LitellmParams, RetryPolicy
 from feathergate.errors import ConfigError
 from feathergate.providers import PROVIDERS
 
@@ -35,7 +34,7 @@ def test_base_url_is_api_base(tmp_path: Path) -> None:
     assert read_params(tmp_path, "model: mock/m, base_url: 'http://h'").api_base == "http://h"
     assert read_params(tmp_path, "model: mock/m, base_url: 'http://a', api_base: 'http://b'").api_base == "http://b"
     assert (
-        "no effect beside api_base"
+        "no effect beside litellm_params.api_base"
         in warnings(tmp_path, "model: mock/m, base_url: 'http://a', api_base: 'http://b'")[0]
     )
 
@@ -92,6 +91,11 @@ def test_keys_of_litellm_are_not_sent_as_parameters(tmp_path: Path) -> None:
     assert read_params(tmp_path, "model: mock/m, rpm: 5, aws_region_name: x, input_cost_per_token: 1").defaults == {}
 
 
+@pytest.mark.parametrize("key", ["defaults", "max_retry", "ids"])
+def test_name_of_a_field_that_no_file_has_is_a_parameter(tmp_path: Path, key: str) -> None:
+    assert read_params(tmp_path, f"model: mock/m, {key}: 1").defaults == {key: 1}
+
+
 def test_misspelled_parameter_is_sent_with_a_warning(tmp_path: Path) -> None:
     assert warnings(tmp_path, "model: mock/m, temprature: 1") == [
         "litellm_params.temprature is no setting, and is sent to the provider as it is (did you mean temperature?)"
@@ -102,15 +106,6 @@ def test_credential_is_never_sent_as_a_parameter(tmp_path: Path) -> None:
     text = "model: mock/m, apikey: sk-canary, hf_token: sk-canary"
     assert read_params(tmp_path, text).defaults == {}
     assert ["did you mean api_key?" in warning for warning in warnings(tmp_path, text)] == [True, False]
-
-
-def test_api_key_is_the_entrys_then_the_providers_variable(tmp_path: Path) -> None:
-    own = read_params(tmp_path, "model: openai/m, api_key: os.environ/OWN", OWN="sk-own", OPENAI_API_KEY="sk-usual")
-    usual = read_params(tmp_path, "model: gpt-5", OPENAI_API_KEY="sk-usual")
-    assert own.api_key is not None
-    assert own.api_key.reveal() == "sk-own"
-    assert usual.api_key is not None
-    assert usual.api_key.reveal() == "sk-usual"
 
 
 @pytest.mark.parametrize(
@@ -148,107 +143,6 @@ def test_key_that_no_header_can_carry_is_refused(tmp_path: Path, value: str) -> 
             read(tmp_path, f"model: mock/m, {field}")
 
 
-@pytest.mark.parametrize("text", ["http://h", "https://h:8000/v1", "http://[::1]:80/", "https://h/v?a=b@c"])
-def test_address_of_a_server_is_one(text: str) -> None:
-    assert is_http_address(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "h:80", "ftp://h", "http://", "http://u:p@h", "http://h:0", "http://h:99999", "http://[::1", "http://h/ x", "http://h/é"],
-)  # fmt: skip
-def test_other_text_is_no_address(text: str) -> None:
-    assert not is_http_address(text)
-
-
-# A provider's usual variables.
-
-
-@pytest.mark.parametrize(
-    ("model", "variables", "key"),
-    [
-        ("groq/m", {"GROQ_API_KEY": "a"}, "a"),
-        ("together_ai/m", {"TOGETHER_API_KEY": "b"}, "b"),
-        ("perplexity/m", {"PERPLEXITYAI_API_KEY": "a", "PERPLEXITY_API_KEY": "b"}, "a"),
-    ],
-)
-def test_first_variable_that_is_set_is_the_key(tmp_path: Path, model: str, variables: dict[str, str], key: str) -> None:
-    params = read_params(tmp_path, f"model: {model}", **variables)
-    assert params.api_key is not None
-    assert params.api_key.reveal() == key
-
-
-def test_usual_address_and_version_stand_in_for_what_is_not_said(tmp_path: Path) -> None:
-    variables = {"AZURE_API_BASE": "https://a", "AZURE_API_VERSION": "v", "AZURE_API_KEY": "k"}
-    params = read_params(tmp_path, "model: azure/m", **variables)
-    assert (params.api_base, params.api_version) == ("https://a", "v")
-    params = read_params(tmp_path, "model: azure/m, api_base: 'https://b', api_version: w", **variables)
-    assert (params.api_base, params.api_version) == ("https://b", "w")
-
-
-@pytest.mark.parametrize(
-    ("model", "words"),
-    [
-        ("azure/m", "model m has no api_base, and AZURE_API_BASE is not set"),
-        ("openai_like/m", "model m has no api_base (write for example"),
-    ],
-)
-def test_host_without_a_usual_address_must_be_given_one(tmp_path: Path, model: str, words: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        read(tmp_path, f"model: {model}")
-    assert words in str(caught.value)
-    assert read(tmp_path, f"model: {model}, mock_response: hi").notices == ()
-
-
-def test_variable_that_holds_no_address_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="environment variable HOSTED_VLLM_API_BASE is not the address of a server"):
-        read(tmp_path, "model: hosted_vllm/m", HOSTED_VLLM_API_BASE="gpu:8000")
-
-
-def test_missing_key_is_told_with_its_variables_but_where_none_is_needed(tmp_path: Path) -> None:
-    assert "FIREWORKS_AI_API_KEY or FIREWORKS_API_KEY is not set" in warnings(tmp_path, "model: fireworks_ai/m")[0]
-    assert "no api_key" in warnings(tmp_path, "model: azure/m, api_base: 'https://a'")[0]
-    for params in (
-        "model: ollama/m",
-        "model: hosted_vllm/m, api_base: 'http://a'",
-        "model: groq/m, api_base: 'http://a'",
-    ):
-        assert warnings(tmp_path, params) == []
-
-
-@pytest.mark.parametrize("value", ["none", "None", "''", "'${EMPTY:-}'"])
-def test_no_key_in_words_is_not_the_usual_one(tmp_path: Path, value: str) -> None:
-    text = f"model: openai/m, api_base: 'http://gpu:8000', api_key: {value}"
-    params = read_params(tmp_path, text, OPENAI_API_KEY="sk-usual")
-    assert params.api_key is not None
-    assert params.api_key.reveal() == ""
-    assert not any("OPENAI_API_KEY" in warning for warning in warnings(tmp_path, text, OPENAI_API_KEY="sk-usual"))
-
-
-def test_usual_key_for_another_host_is_warned_of(tmp_path: Path) -> None:
-    assert warnings(tmp_path, "model: openai/m, api_base: 'http://gpu:8000/v1'", OPENAI_API_KEY="sk-usual") == [
-        "model m has no api_key, so that of OPENAI_API_KEY is sent to gpu (write api_key: none to send none, "
-        "or api_key: os.environ/OPENAI_API_KEY if that is meant)"
-    ]
-    second = warnings(tmp_path, "model: perplexity/m, base_url: 'http://h'", PERPLEXITY_API_KEY="sk-usual")
-    assert "that of PERPLEXITY_API_KEY is sent to h" in second[0]
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        "model: openai/m",
-        "model: openai/m, api_base: 'https://API.openai.com'",
-        "model: openai/m, api_base: 'http://gpu', api_key: os.environ/OPENAI_API_KEY",
-        "model: openai/m, api_base: 'http://gpu', mock_response: hi",
-        "model: azure/m, api_base: 'https://mine.openai.azure.com'",
-        "model: groq/m, api_base: 'http://gpu'",
-    ],
-)
-def test_key_that_goes_where_it_belongs_is_not_warned_of(tmp_path: Path, params: str) -> None:
-    assert warnings(tmp_path, params, OPENAI_API_KEY="sk-usual", AZURE_API_KEY="sk-azure") == []
-
-
 # Repeated names.
 
 
@@ -259,23 +153,90 @@ def read_alike(tmp_path: Path, *models: str) -> Config:
     return load(file, {}, known_providers=PROVIDERS)
 
 
+def test_every_entry_of_a_name_is_kept_in_the_files_order(tmp_path: Path) -> None:
+    config = read_alike(tmp_path, "model: mock/a", "model: mock/b", "model: mock/a")
+    assert [entry.params.model for entry in config.models] == ["mock/a", "mock/b", "mock/a"]
+    assert config.groups() == {"m": config.models}
+    assert config.notices == ()
+
+
 @pytest.mark.parametrize(
-    ("models", "chosen", "fix"),
+    ("models", "words"),
     [
-        (("mock/a", "mock/b"), "mock/a", "only the first, on line 2, serves: balancing has no effect yet"),
-        (("acme/a", "mock/b", "mock/c"), "mock/b", "only the supported one, on line 3, serves: balancing has no"),
-        (("acme/a", "acme/b"), "acme/a", "only the first, on line 2, serves: balancing has no effect yet"),
+        (("acme/a", "mock/b"), "model m: provider acme is not supported, only the other entries of its name serve"),
+        (("acme/a", "acme/b"), "model m: provider acme is not supported, requests to it are answered with 400"),
     ],
 )
-def test_first_supported_entry_of_a_name_serves(tmp_path: Path, models: tuple[str, ...], chosen: str, fix: str) -> None:
+def test_entry_that_serves_nothing_is_kept_and_told(tmp_path: Path, models: tuple[str, ...], words: str) -> None:
     config = read_alike(tmp_path, *(f"model: {model}" for model in models))
-    assert [entry.params.model for entry in config.models] == [chosen]
-    notice = next(notice for notice in config.notices if "stands" in notice.what)
-    assert (notice.what, notice.line) == (f"model_name m stands {len(models)} times", 3)
-    assert notice.fix.startswith(fix)
+    assert len(config.models) == 2
+    assert config.notices[0].what.startswith(words)
+    assert config.notices[0].line == 2
 
 
 def test_mocked_entry_of_an_unknown_provider_serves(tmp_path: Path) -> None:
-    config = read_alike(tmp_path, "model: acme/a, mock_response: hi", "model: mock/b")
-    assert config.models[0].params.model == "acme/a"
-    assert not any("not supported" in notice.what for notice in config.notices)
+    assert read_alike(tmp_path, "model: acme/a, mock_response: hi", "model: mock/b").notices == ()
+
+
+# Limits, weights and prices.
+
+
+def read_entry(tmp_path: Path, entry: str, **environ: str) -> Config:
+    file = tmp_path / "c.yaml"
+    file.write_text(f"model_list: [{{model_name: m, {entry}}}]")
+    return load(file, environ)
+
+
+def test_limits_and_weights_are_read_from_text_too(tmp_path: Path) -> None:
+    text = "model: mock/m, rpm: '${N}', tpm: 9, weight: 0.5, order: '-1', max_parallel_requests: 3"
+    params = read_params(tmp_path, text, N="7")
+    assert (params.rpm, params.tpm, params.weight, params.order) == (7, 9, 0.5, -1)
+    assert params.max_parallel_requests == 3
+    assert params.defaults == {}
+
+
+def test_retries_and_cooldowns_are_an_entrys_own(tmp_path: Path) -> None:
+    text = "model: mock/m, retry_policy: {TimeoutErrorRetries: '${N}'}, allowed_fails: 0, cooldown_time: 0.5"
+    params = read_params(tmp_path, text, N="4")
+    assert params.retry_policy == RetryPolicy(TimeoutErrorRetries=4)
+    assert (params.num_retries, params.allowed_fails, params.cooldown_time) == (None, 0, 0.5)
+
+
+def test_max_retries_is_num_retries(tmp_path: Path) -> None:
+    assert read_params(tmp_path, "model: mock/m, max_retries: 3").num_retries == 3
+    assert read_params(tmp_path, "model: mock/m, max_retries: 3, num_retries: 1").num_retries == 1
+    [warning] = warnings(tmp_path, "model: mock/m, max_retries: 3, num_retries: 1")
+    assert "max_retries has no effect beside litellm_params.num_retries" in warning
+
+
+def test_limits_beside_the_parameters_are_taken_with_a_warning(tmp_path: Path) -> None:
+    config = read_entry(tmp_path, "litellm_params: {model: mock/m, rpm: 5}, rpm: 6, tpm: 7, weight: 2, order: 1")
+    params = config.models[0].params
+    assert (params.rpm, params.tpm, params.weight, params.order) == (5, 7, 2, 1)
+    assert [notice.what for notice in config.notices] == [
+        "rpm has no effect beside litellm_params.rpm",
+        *(f"{key} is taken from beside litellm_params" for key in ("tpm", "weight", "order")),
+    ]
+
+
+def test_prices_and_cooldowns_may_stand_in_model_info(tmp_path: Path) -> None:
+    info = "input_cost_per_token: 1e-6, output_cost_per_token: 2, allowed_fails: 1, cooldown_time: 9, order: 3, x: y"
+    config = read_entry(tmp_path, f"litellm_params: {{model: mock/m, order: 2}}, model_info: {{{info}}}")
+    [entry] = config.models
+    assert (entry.params.input_cost_per_token, entry.params.output_cost_per_token) == (1e-6, 2)
+    assert (entry.params.allowed_fails, entry.params.cooldown_time, entry.params.order) == (1, 9, 2)
+    assert entry.model_info.others == {"x": "y"}
+    assert [notice.what for notice in config.notices] == ["model_info.order has no effect beside litellm_params.order"]
+
+
+def test_policy_of_model_info_is_said_to_have_no_effect_yet(tmp_path: Path) -> None:
+    info = "allowed_fails_policy: {TimeoutErrorAllowedFails: 3}"
+    config = read_entry(tmp_path, f"litellm_params: {{model: mock/m}}, model_info: {{{info}}}")
+    assert [notice.what for notice in config.notices] == ["model_info.allowed_fails_policy has no effect yet"]
+    assert config.models[0].model_info.others == {}
+
+
+@pytest.mark.parametrize(("written", "name"), [("eu-1", "eu-1"), ("7", "7"), ("'7'", "7"), ("", None)])
+def test_id_of_a_deployment_is_its_name_as_text(tmp_path: Path, written: str, name: str | None) -> None:
+    config = read_entry(tmp_path, f"litellm_params: {{model: mock/m}}, model_info: {{id: {written}}}")
+    assert config.models[0].model_info.id == name

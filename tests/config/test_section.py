@@ -30,7 +30,18 @@ def judge(tmp_path: Path, text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("router_settings: {num_retries: 2}", "info: router_settings.num_retries has no effect yet ()"),
+        ("router_settings: {redis_host: a}", "info: router_settings.redis_host has no effect yet ()"),
+        (
+            "router_settings: {retry_policy: {TimeoutRetries: 2}}",
+            "warning: router_settings.retry_policy.TimeoutRetries",
+        ),
+        ("router_settings: {retry_policy: {BadRequestErrorRetries: 2}}", "info: router_settings.retry_policy.BadReq"),
+        (
+            "server_settings: {hedge: {m: {shares: 0.1}}}",
+            "problem: server_settings.hedge.m.shares is not a setting (di",
+        ),
+        ("server_settings: {hedge: {m: 3}}", "problem: server_settings.hedge.m must be a mapping, not 3 (indent"),
+        ("server_settings: {hedge: {n: {}}}", "warning: server_settings.hedge.n: there is no model n (write a model"),
         ("general_settings: {telemetry: true}", "info: general_settings.telemetry has no effect in FeatherGate ()"),
         ("router_settings: {num_retrys: 2}", "problem: router_settings.num_retrys is not a setting (did you mean"),
         ("router_settings: {colour: red}", "warning: router_settings.colour is not a setting that FeatherGate"),
@@ -56,6 +67,8 @@ def test_key_is_judged(tmp_path: Path, text: str, expected: str) -> None:
         "guardrails: []",
         "x-anchors: {a: 1}",
         "general_settings: {open_metrics: 'true'}",
+        "router_settings: {retry_policy: {BadRequestErrorRetries: 0}}",
+        "server_settings: {hedge: {m: }}",
     ],
 )
 def test_key_that_asks_for_nothing_more_is_accepted_silently(tmp_path: Path, text: str) -> None:

@@ -17,8 +17,8 @@ from tests.scripted_upstream import ScriptedUpstream
 from feathergate.capability import Capability, find_capability, override_capability
 from feathergate.config.load import load
 from feathergate.config.schema import Config, ModelInfo
+from feathergate.deployment import find_overrides, is_strict
 from feathergate.errors import ConfigError
-from feathergate.runtime import find_overrides, is_strict
 
 translated = pytest.mark.parametrize("native", [ANTHROPIC, GEMINI], ids=lambda native: native.name)
 

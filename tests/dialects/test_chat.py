@@ -10,11 +10,12 @@ import pytest
 
 from feathergate.capability import UNLIMITED
 from feathergate.dialects.chat import CHAT
-from feathergate.dialects.chat.answer import WholePeek, peek_whole
+from feathergate.dialects.chat.answer import peek_whole
 from feathergate.dialects.chat.mending import mend_answer
 from feathergate.dialects.contract import Context, Target
 from feathergate.errors import UpstreamError
 from feathergate.events import Event, Finished, Reasoning, Started, Text, ToolArgs, ToolStarted, Usage
+from feathergate.wire.chat_answer import WholePeek
 from feathergate.wire.codec import decode_chat
 
 CONTEXT = Context(model="m")

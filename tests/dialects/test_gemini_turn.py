@@ -11,9 +11,9 @@ from tests.dialects.gemini_request import GEMINI_3, build, contents, refused, us
 from feathergate.capability import find_capability
 from feathergate.dialects.contract import Built, Target
 from feathergate.dialects.gemini import GEMINI
-from feathergate.dialects.gemini.turn import LONG_BYTES, Spoken, read_turns
+from feathergate.dialects.gemini.turn import LONG_BYTES, read_turns
 from feathergate.errors import ClientError
-from feathergate.wire.chat import Message
+from feathergate.wire.chat import Message, Spoken
 from feathergate.wire.codec import decode_chat
 
 LONG = "é \\ \n\u2028😀" * LONG_BYTES

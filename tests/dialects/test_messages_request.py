@@ -73,6 +73,19 @@ def test_request_goes_to_its_path_with_its_version() -> None:
 
 
 @pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"stream": True, "stream_options": {"include_usage": True}},
+        {"max_tokens": 5, "max_completion_tokens": 6},
+        {"messages": [{"role": "system", "content": "s"}, *HELLO]},
+    ],
+)
+def test_request_for_nothing_but_an_answer_is_built_like_any_other(members: dict[str, Any]) -> None:
+    assert build(**members) == build(**members, tools=None)
+
+
+@pytest.mark.parametrize(
     ("model", "members", "expected"),
     [
         (NEW, {}, 21_333),

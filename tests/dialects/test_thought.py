@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from feathergate.capability import find_capability
-from feathergate.dialects.contract import Context, Dialect, Target
+from feathergate.dialects.contract import Context, Dialect, Target, Thought
 from feathergate.dialects.gemini import GEMINI
 from feathergate.dialects.messages import MESSAGES
-from feathergate.dialects.thought import ENTRY_BYTES, Thought, ThoughtMemory, ThoughtRecorder, restore_thoughts
+from feathergate.dialects.thought import ENTRY_BYTES, ThoughtMemory, ThoughtRecorder, restore_thoughts
 from feathergate.events import Extra, Reasoning, RedactedReasoning, Signature, Text, ToolStarted
 from feathergate.wire.chat import FunctionCall, Message, ToolCall
 from feathergate.wire.codec import decode_chat

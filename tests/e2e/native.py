@@ -213,7 +213,9 @@ def build_stream(events: Iterable[bytes], *steps: Any) -> Script:
 
 
 def build_config(natives: Iterable[Native], port: int, *, params: Any = None, **sections: Any) -> str:
-    """A configuration (JSON is YAML) in which every native is `NAME/MODEL` and `fast-NAME`, played by `port`."""
+    """A configuration (JSON is YAML) in which every native is `NAME/MODEL` and `fast-NAME`, played by `port`.
+
+    Nothing is tried again unless `sections` say so: what is judged is one attempt."""
     models = [
         {
             "model_name": name,
@@ -227,7 +229,8 @@ def build_config(natives: Iterable[Native], port: int, *, params: Any = None, **
         for native in natives
         for name in (f"{native.name}/{native.model}", f"fast-{native.name}")
     ]
-    return json.dumps({"model_list": models, **sections})
+    router = {"num_retries": 0, **sections.get("router_settings", {})}
+    return json.dumps({"model_list": models, **sections, "router_settings": router})
 
 
 def decode_body(request: bytes) -> Any:

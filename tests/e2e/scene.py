@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from openai import AsyncOpenAI
-from tests.e2e.native import NATIVES, build_config
+from tests.e2e.native import NATIVES, build_config, decode_events
 from tests.raw_client import RawClient, Seen, until
 from tests.running import Gateway, running_gateway
 from tests.scripted_upstream import Script, ScriptedUpstream
@@ -106,3 +106,10 @@ def get_error(seen: Seen) -> Any:
     assert error["type"] == "feathergate_error"
     assert error["message"]
     return error
+
+
+def get_last_error(body: bytes) -> Any:
+    """The error event that ends a stream which no [DONE] ends."""
+    events = decode_events(body)
+    assert "[DONE]" not in events
+    return events[-1]["error"]

@@ -9,15 +9,17 @@ import time
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.e2e.native import NATIVES, SSE_HEAD, Native, build_stream, build_whole, chat_chunk, chunk, decode_events
 from tests.e2e.scene import PAUSE_S, build_post, get_error, open_scene
 from tests.raw_client import until
 from tests.scripted_upstream import REQUEST
 
-from feathergate.dialects.pipe import Pipe
+from feathergate.dialects.chat import CHAT
 from feathergate.errors import UpstreamError
-from feathergate.gateway import exchange, reading, relay
+from feathergate.gateway import exchange, relay
 from feathergate.gateway.relay import Relay
+from feathergate.providers import PROVIDERS
 from feathergate.wire.codec import decode_chat
 
 each_provider = pytest.mark.parametrize("native", NATIVES, ids=lambda native: native.name)
@@ -28,12 +30,34 @@ class UnforeseenError(Exception):
     """What no reader of an answer is known to raise."""
 
 
-def fail(*_: Any) -> Any:
-    raise UnforeseenError
+class FailingDialect:
+    """Chat, but for whole answers and for events with `fail` in them."""
+
+    name = "chat"
+    complete = False
+    build_request = CHAT.build_request
+
+    def parse_answer(self, body: bytes, context: Any) -> Any:
+        raise UnforeseenError
+
+    def open_stream(self, context: Any) -> Any:
+        self._decoder = CHAT.open_stream(context)
+        return self
+
+    def decode(self, name: bytes, data: bytes) -> Any:
+        if b"fail" in data:
+            raise UnforeseenError
+        return self._decoder.decode(name, data)
 
 
-async def test_unforeseen_failure_in_a_whole_answer_is_a_500_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "translate_whole", fail)
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of `NATIVES` speaks the failing dialect."""
+    monkeypatch.setitem(PROVIDERS, "openai", replace(PROVIDERS["openai"], dialect=FailingDialect()))
+
+
+@pytest.mark.usefixtures("failing")
+async def test_unforeseen_failure_in_a_whole_answer_is_a_500_at_once() -> None:
     began = time.monotonic()
     async with open_scene(build_whole(NATIVES[0].text("Hi"))) as scene:
         seen = await scene.chat("fast-openai")
@@ -41,12 +65,12 @@ async def test_unforeseen_failure_in_a_whole_answer_is_a_500_at_once(monkeypatch
     assert "The gateway failed" in get_error(seen)["message"]
 
 
-async def test_unforeseen_failure_in_a_stream_is_an_error_event(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("failing")
+async def test_unforeseen_failure_in_a_stream_is_an_error_event() -> None:
     steps = build_stream(NATIVES[0].events(["Hi"])[:2], PAUSE_S)
-    async with open_scene((*steps, chunk(chat_chunk({"content": "x"})))) as scene, scene.connect() as client:
+    async with open_scene((*steps, chunk(chat_chunk({"content": "fail"})))) as scene, scene.connect() as client:
         client.send(build_post(json.dumps({"model": "fast-openai", "messages": [{}], "stream": True}).encode()))
         await client.reader.readuntil(b"Hi")
-        monkeypatch.setattr(Pipe, "feed", fail)
         body = await client.reader.readuntil(b"\r\n0\r\n\r\n")
     assert b"The gateway failed" in body
     assert b"[DONE]" not in body

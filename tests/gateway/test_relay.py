@@ -19,14 +19,13 @@ from tests.e2e.native import (
     encode_event,
     join_text,
 )
-from tests.e2e.scene import PAUSE_S, build_chat, get_error, open_scene
+from tests.e2e.scene import PAUSE_S, build_chat, get_error, get_last_error, open_scene
 from tests.raw_client import until
 from tests.scripted_upstream import FIN, REQUEST, RST, ScriptedUpstream
 
 from feathergate.dialects.chat import CHAT
 from feathergate.dialects.contract import Context
 from feathergate.errors import InternalError
-from feathergate.gateway import relay as relay_module
 from feathergate.gateway.reading import Reading
 from feathergate.gateway.relay import Relay
 from feathergate.http.answer import Answer
@@ -40,13 +39,6 @@ OVERLOADED = {
     ),
     "gemini": encode_event({"error": {"code": 429, "message": "Too many", "status": "RESOURCE_EXHAUSTED"}}),
 }
-
-
-def get_last_error(body: bytes) -> Any:
-    """The error event that ends a stream which no [DONE] ends."""
-    events = decode_events(body)
-    assert "[DONE]" not in events
-    return events[-1]["error"]
 
 
 # --- the barrier ------------------------------------------------------------------------------------------------------
@@ -116,17 +108,13 @@ async def test_events_are_passed_on_as_they_come() -> None:
 # --- the time limit ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The barrier opens after a tenth of a second, and comments follow as often."""
-    monkeypatch.setattr(relay_module, "COMMIT_LIMIT_S", 0.1)
-    monkeypatch.setattr(relay_module, "KEEP_ALIVE_S", 0.1)
+HASTY = {"commit_limit_s": 0.1, "sse_keep_alive_s": 0.1}
+"""The barrier opens after a tenth of a second, and comments follow as often."""
 
 
-@pytest.mark.usefixtures("hasty")
 async def test_silent_upstream_lets_comments_flow_and_then_the_answer() -> None:
     events = OPENAI.events(["Hi"])
-    async with open_scene((REQUEST, 0.4, SSE_HEAD, *map(chunk, events), LAST_CHUNK)) as scene:
+    async with open_scene((REQUEST, 0.4, SSE_HEAD, *map(chunk, events), LAST_CHUNK), server_settings=HASTY) as scene:
         seen = await scene.chat("fast-openai", stream=True)
     assert seen.status == 200
     assert seen.headers[b"content-type"] == b"text/event-stream; charset=utf-8"
@@ -136,14 +124,13 @@ async def test_silent_upstream_lets_comments_flow_and_then_the_answer() -> None:
     assert seen.body.endswith(b"data: [DONE]\n\n")
 
 
-@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(
     "late",
     [(RST,), (b"HTTP/1.1 429 X\r\ncontent-length: 2\r\n\r\n{}",), (SSE_HEAD, chunk(OVERLOADED["openai"]))],
     ids=["reset", "status", "event"],
 )
 async def test_failure_after_the_time_limit_is_an_event(late: Any) -> None:
-    async with open_scene((REQUEST, 0.25, *late)) as scene:
+    async with open_scene((REQUEST, 0.25, *late), server_settings=HASTY) as scene:
         seen = await scene.chat("fast-openai", stream=True)
         samples = await scene.scrape()
     assert seen.status == 200
@@ -152,10 +139,11 @@ async def test_failure_after_the_time_limit_is_an_event(late: Any) -> None:
     assert samples["feathergate_requests_failed"] == 1
 
 
-@pytest.mark.usefixtures("hasty")
 async def test_keep_alive_comments_flow_between_events() -> None:
     events = OPENAI.events(["Hi"])
-    async with open_scene(build_stream(events[:2], 0.35, *map(chunk, events[2:]), LAST_CHUNK)) as scene:
+    async with open_scene(
+        build_stream(events[:2], 0.35, *map(chunk, events[2:]), LAST_CHUNK), server_settings=HASTY
+    ) as scene:
         seen = await scene.chat("fast-openai", stream=True)
     assert seen.body.count(b": ping\n\n") >= 2
     assert join_text(decode_events(seen.body)) == "Hi"

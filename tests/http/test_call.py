@@ -16,13 +16,12 @@ from feathergate.http.ticker import NEVER, Ticker
 TIMEOUTS = Timeouts(first_byte_s=20, idle_s=5, total_s=60)
 
 
-class Clock(Ticker):
-    """Stands still until told."""
-
-    def __init__(self) -> None:
-        super().__init__(asyncio.get_running_loop())
-        self.time = 100.0
-        self.now = lambda: self.time
+def build_clock() -> Ticker:
+    """Stands still at 100 s until told."""
+    clock = Ticker(asyncio.get_running_loop())
+    clock.time = 100.0
+    clock.now = lambda: clock.time
+    return clock
 
 
 class RememberingCarrier:
@@ -47,9 +46,9 @@ class RememberingCarrier:
         self.calls.append("resume")
 
 
-def begin(carrier: RememberingCarrier, answer: bytes = b"") -> tuple[Exchange, RememberingSink, Clock]:
+def begin(carrier: RememberingCarrier, answer: bytes = b"") -> tuple[Exchange, RememberingSink, Ticker]:
     """A call, begun at 100 s, that has heard of `answer`."""
-    clock, sink = Clock(), RememberingSink()
+    clock, sink = build_clock(), RememberingSink()
     exchange = Exchange(b"", b"", sink, TIMEOUTS, clock, None)
     exchange.attach(carrier)
     if answer:
@@ -122,7 +121,7 @@ async def test_ended_call_touches_its_connection_no_more() -> None:
 
 
 async def test_answered_call_lets_go_of_its_request() -> None:
-    exchange = Exchange(b"head", b"body", RememberingSink(), TIMEOUTS, Clock(), None)
+    exchange = Exchange(b"head", b"body", RememberingSink(), TIMEOUTS, build_clock(), None)
     reader = ResponseReader(ClientLimits())
     exchange.deliver(reader, reader.feed(HEAD))
     assert (exchange.head, exchange.body) == (b"", b"")
@@ -131,7 +130,7 @@ async def test_answered_call_lets_go_of_its_request() -> None:
 async def test_error_reaches_the_sink_as_it_is_translated() -> None:
     sink = RememberingSink()
     exchange = Exchange(
-        b"", b"", sink, TIMEOUTS, Clock(), lambda error: HttpError("protocol", f"ours for {error.kind}")
+        b"", b"", sink, TIMEOUTS, build_clock(), lambda error: HttpError("protocol", f"ours for {error.kind}")
     )
     exchange.expire(160)
     assert str(sink.error) == "ours for timeout_total"

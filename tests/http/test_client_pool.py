@@ -13,7 +13,7 @@ from feathergate.http import client
 from feathergate.http.client import Pool
 from feathergate.http.contract import Headers, HttpError
 from feathergate.http.limits import ClientLimits
-from feathergate.http.ticker import Ticker, Watched
+from feathergate.http.ticker import Ticker
 
 OK = build_answer(b"hello")
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -139,22 +139,6 @@ async def test_request_arrives_whole_on_a_fresh_and_on_a_pooled_connection(size_
     assert upstream.requests == [HEAD % size_bytes + body] * 2
 
 
-class CountingTicker(Ticker):
-    """Knows what it watches."""
-
-    def __init__(self) -> None:
-        super().__init__(asyncio.get_running_loop(), period_s=0.01)
-        self.items: set[object] = set()
-
-    def watch(self, item: Watched) -> None:
-        self.items.add(item)
-        super().watch(item)
-
-    def forget(self, item: Watched) -> None:
-        self.items.discard(item)
-        super().forget(item)
-
-
 @pytest.mark.parametrize(
     "script",
     [[REQUEST, OK], [REQUEST, OK, FIN], [REQUEST, RST], [REQUEST, b"rubbish"], [REQUEST, CHUNKED], [REQUEST]],
@@ -162,16 +146,17 @@ class CountingTicker(Ticker):
 )
 async def test_connection_is_watched_exactly_as_long_as_it_lives(script: list[Step]) -> None:
     async with ScriptedUpstream(script) as upstream:
-        pool = Pool(upstream.origin, ClientLimits(), ticker := CountingTicker())
+        ticker = Ticker(asyncio.get_running_loop(), period_s=0.01)
+        pool = Pool(upstream.origin, ClientLimits(), ticker)
         sink = ask(pool)
-        assert len(ticker.items) == 1
+        assert len(ticker._watched) == 1
         await asyncio.sleep(0.05)
-        assert len(ticker.items) == pool.open
+        assert len(ticker._watched) == pool.open
         assert sink.call is not None
         sink.call.cancel()
         pool.close()
         await asyncio.sleep(0.02)
-        assert (len(ticker.items), pool.open) == (0, 0)
+        assert (len(ticker._watched), pool.open) == (0, 0)
 
 
 # The caller's hand.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import os
+import resource
 import socket
 import ssl
 import time
@@ -50,6 +52,33 @@ async def test_refused_port_is_a_connect_error_at_once(refusing_port: int) -> No
     async with open_pool(Origin(False, "127.0.0.1", refusing_port)) as pool:
         assert get_error(await ask(pool).finished()) == ("connect", True)
     assert time.monotonic() - began < 0.5
+
+
+@contextlib.contextmanager
+def descriptors_spent() -> Iterator[None]:
+    """No file can be opened, and no socket."""
+    free = os.dup(0)
+    os.close(free)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_want_of_descriptors_is_not_the_upstreams_fault(host: str) -> None:
+    async with open_pool(Origin(False, host, 9)) as pool:
+        await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 9)  # the threads are there
+        with descriptors_spent():
+            sink = await ask(pool).finished()
+    assert get_error(sink) == ("exhausted", True)
+
+
+async def test_name_that_is_none_is_a_dns_error_while_there_are_descriptors() -> None:
+    async with open_pool(Origin(False, "no-such-host.invalid", 9)) as pool:
+        assert get_error(await ask(pool).finished()) == ("dns", True)
 
 
 async def test_full_backlog_is_a_connect_timeout(unanswering_port: int) -> None:

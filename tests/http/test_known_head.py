@@ -14,12 +14,13 @@ from feathergate.http.connection import Connection, Service
 from feathergate.http.contract import Request, Responder
 from feathergate.http.known_head import KnownHead, learn_head
 from feathergate.http.limits import ServerLimits
-from feathergate.http.reader import RequestReader
+from feathergate.http.reader import IDLE, RequestReader
 from feathergate.http.ticker import Ticker
 
 HEAD = b"POST /x?y=z HTTP/1.1\r\nHost: a\r\nContent-Length: %b\r\nX-Name: b\r\n\r\n"
 HELLO = HEAD % b"5" + b"hello"
 SMALL = ServerLimits(body_bytes=150)
+UNPARSED = b"what no parser makes of a request's target"
 
 
 def learn(data: bytes, limits: ServerLimits = SMALL) -> KnownHead | None:
@@ -45,7 +46,9 @@ def test_repeated_head_is_read_with_its_own_length_and_body(length: int) -> None
     parsed, read = reader.take().asked, known_hello().read(data, "peer")
     assert isinstance(parsed, Request)
     assert read is not None
-    assert all(getattr(read, name) == getattr(parsed, name) for name in Request.__slots__)
+    assert all(
+        getattr(read, name) == getattr(parsed, name) for name in ("method", "path", "query", "headers", "body", "peer")
+    )
 
 
 def test_reading_leaves_earlier_requests_as_they_were() -> None:
@@ -141,14 +144,19 @@ class Recorder:
 
 
 class Played(NamedTuple):
+    """`read` counts the pieces that were served without the parser, `learned` the heads."""
+
     requests: list[tuple[object, ...]]
     sent: bytes
     closing: bool
+    read: int
+    learned: int
 
 
-async def play(pieces: list[bytes], ticker: Ticker, limits: ServerLimits = SMALL) -> Played:
+async def play(pieces: list[bytes], ticker: Ticker, limits: ServerLimits = SMALL, *, learns: bool = True) -> Played:
     """What a connection makes of `pieces`, each a read of its own."""
     seen: list[tuple[object, ...]] = []
+    read = learned = 0
 
     def remember(request: Request, responder: Responder) -> None:
         seen.append((request.method, request.path, request.query, list(request.headers), request.body))
@@ -156,79 +164,75 @@ async def play(pieces: list[bytes], ticker: Ticker, limits: ServerLimits = SMALL
 
     connection, transport = Connection(Service(remember, limits, ticker, render_error)), Recorder()
     connection.connection_made(cast(asyncio.Transport, transport))
+    reader = connection._reader
     for piece in pieces:
+        if not learns:
+            connection._lessons = 0
+        if idle := reader.phase == IDLE:
+            reader._target = UNPARSED
+        lessons, requests = connection._lessons, len(seen)
         connection.data_received(piece)
         while connection._turn_due:  # noqa: ASYNC110 — there is no event: the turns are the connection's own
             await asyncio.sleep(0)
+        read += idle and reader._target == UNPARSED and len(seen) > requests
+        learned += connection._lessons < lessons
     connection.connection_lost(None)
-    return Played(seen, re.sub(rb"date: [^\r]*\r\n", b"", transport.sent), transport.closing)
+    sent = re.sub(rb"date: [^\r]*\r\n", b"", transport.sent)
+    return Played(seen, sent, transport.closing, read, learned)
 
 
-async def check_same(streams: list[list[bytes]], monkeypatch: pytest.MonkeyPatch) -> None:
+async def check_same(streams: list[list[bytes]]) -> None:
     ticker = Ticker(asyncio.get_running_loop())
     with_memory = [await play([HELLO, HELLO, HELLO, *pieces], ticker) for pieces in streams]
-    monkeypatch.setattr(KnownHead, "read", lambda self, data, peer: None)
-    parsed = [await play([HELLO, HELLO, HELLO, *pieces], ticker) for pieces in streams]
+    parsed = [await play([HELLO, HELLO, HELLO, *pieces], ticker, learns=False) for pieces in streams]
     ticker.close()
-    assert with_memory == parsed
+    assert all(played.read for played in with_memory)
+    assert not any(played.read for played in parsed)
+    assert [played[:3] for played in with_memory] == [played[:3] for played in parsed]
 
 
-async def test_any_changed_byte_has_the_outcome_of_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_any_changed_byte_has_the_outcome_of_the_parser() -> None:
     changed = [
         HELLO[:at] + new + HELLO[at + size :]
         for at in range(len(HELLO))
         for size in (0, 1)
         for new in (b"", b"0", b"6", b" ", b"\r", b"\n", b"\r\n", b"\0", b":", b"x")
     ]
-    await check_same([[data, HELLO] for data in changed], monkeypatch)
+    await check_same([[data, HELLO] for data in changed])
 
 
-async def test_any_two_cuts_have_the_outcome_of_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_any_two_cuts_have_the_outcome_of_the_parser() -> None:
     data = HEAD % b"2" + b"hi" + HELLO
     cuts = [(one, two) for one in range(len(data)) for two in range(one, len(data), 5)]
-    await check_same([[data[:one], data[one:two], data[two:], HELLO] for one, two in cuts], monkeypatch)
+    await check_same([[data[:one], data[one:two], data[two:], HELLO] for one, two in cuts])
 
 
 @pytest.mark.parametrize("others", [OTHERS, UNKNOWABLE])
-async def test_odd_requests_have_the_outcome_of_the_parser(
-    others: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await check_same([[data, data, data, HELLO] for data in others.values()], monkeypatch)
+async def test_odd_requests_have_the_outcome_of_the_parser(others: dict[str, bytes]) -> None:
+    await check_same([[data, data, data, HELLO] for data in others.values()])
 
 
-async def count_reads(monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]) -> tuple[int, int]:
+async def count_reads(pieces: list[bytes]) -> tuple[int, int]:
     """How many of `pieces` were served without the parser, and how many heads were learned."""
-    served, learned, read = [], [], KnownHead.read
-
-    def count_read(self: KnownHead, data: bytes, peer: str) -> Request | None:
-        served.append(request := read(self, data, peer))
-        return request
-
-    def count_learned(data: bytes, request: Request, limits: ServerLimits) -> KnownHead | None:
-        learned.append(data)
-        return learn_head(data, request, limits)
-
-    monkeypatch.setattr(KnownHead, "read", count_read)
-    monkeypatch.setattr(connection_module, "learn_head", count_learned)
     ticker = Ticker(asyncio.get_running_loop())
     played = await play(pieces, ticker, ServerLimits())
     ticker.close()
     assert len(played.requests) == len(pieces)
-    return sum(request is not None for request in served), len(learned)
+    return played.read, played.learned
 
 
-async def test_head_is_learned_from_the_second_request_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await count_reads(monkeypatch, [HELLO] * 5) == (3, 1)
+async def test_head_is_learned_from_the_second_request_on() -> None:
+    assert await count_reads([HELLO] * 5) == (3, 1)
 
 
-async def test_large_request_in_one_read_is_learned_and_read(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_large_request_in_one_read_is_learned_and_read() -> None:
     large = [HEAD % b"%d" % size + b"x" * size for size in (100_000, 99_999, 200_000)]
-    assert await count_reads(monkeypatch, large) == (1, 1)
+    assert await count_reads(large) == (1, 1)
 
 
-async def test_client_whose_heads_all_differ_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_client_whose_heads_all_differ_is_given_up() -> None:
     heads = [HELLO.replace(b"X-Name: b", b"X-Name: %d" % number) for number in range(20)]
-    assert await count_reads(monkeypatch, heads) == (0, connection_module._LESSONS)
+    assert await count_reads(heads) == (0, connection_module._LESSONS)
 
 
 async def test_close_is_never_learned() -> None:

@@ -299,6 +299,58 @@ async def test_begun_drain_still_serves_with_a_close() -> None:
     assert [(seen.status, seen.headers[b"connection"]) for seen in answers] == [(200, b"close")] * 2
 
 
+async def test_drain_may_go_on_accepting_and_waits_only_for_who_was_there() -> None:
+    held = Held()
+    async with serve(held) as serving:
+        early = await serving.connect()
+        early.send(build_request())
+        responder = await held.responder(0)
+        serving.server.begin_drain()
+        waiting = asyncio.create_task(serving.server.wait_closed(2.0))
+        late = await serving.connect()
+        late.send(build_request())
+        await held.responder(1)
+        responder.respond(200, TEXT, b"done")
+        assert (await early.answer()).body == b"done"
+        assert await waiting == 0
+        assert not late.reader.at_eof()
+
+
+async def test_connections_may_end_with_their_answers_for_a_while() -> None:
+    async with serve(echo) as serving:
+        client = await serving.connect()
+        await client.ask(build_request())
+        serving.server.keep_connections(False)
+        closing = await client.ask(build_request())
+        serving.server.keep_connections(True)
+        kept = await serving.ask(build_request())
+        assert await client.rest() == b""
+    assert (closing.headers.get(b"connection"), kept.headers.get(b"connection")) == (b"close", None)
+
+
+async def test_new_limits_hold_for_new_connections_and_listening_sockets() -> None:
+    async with serve(echo, body_bytes=100) as serving:
+        serving.server.change_limits(ServerLimits(body_bytes=10, write_timeout_s=7.0))
+        assert (await serving.ask(build_request(method="POST", body=bytes(11)))).status == 413
+        await serving.connect()
+        await until(lambda: serving.server.connections == 2)
+        socks = [known._transport.get_extra_info("socket") for known in serving.server._service.connections]
+        assert {sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) for sock in socks} == {7000}
+
+
+async def test_remembered_head_does_not_carry_old_limits_to_new_connections() -> None:
+    async with serve(echo, body_bytes=100) as serving:
+        early = await serving.connect()
+        for _ in range(3):
+            await early.ask(build_request(method="POST", body=bytes(50)))
+        serving.server.change_limits(ServerLimits(body_bytes=60))
+        late = await serving.connect()
+        for size in (50, 50, 50, 61):
+            seen = await late.ask(build_request(method="POST", body=bytes(size)))
+        assert seen.status == 413
+        assert (await early.ask(build_request(method="POST", body=bytes(70)))).status == 200
+
+
 async def test_idle_client_gets_one_more_answer_within_the_grace() -> None:
     async with serve(echo) as serving:
         client = await serving.connect()

@@ -27,8 +27,6 @@ HOSTILE = "a\x00\r\n\x1b[31m\x7f\x9b\u2028\u202e\ud800é"
 
 def build_outcome(**fields: Any) -> Outcome:
     known = {
-        "request_id": "fg_1",
-        "started": 1.0,
         "ended": 2.5,
         "model": "fast",
         "provider": "openai",
@@ -36,7 +34,10 @@ def build_outcome(**fields: Any) -> Outcome:
         "status": 200,
         "attempts": 1,
     }
-    return Outcome(**{**known, **fields})
+    outcome = Outcome("fg_1", 1.0)
+    for name, value in {**known, **fields}.items():
+        setattr(outcome, name, value)
+    return outcome
 
 
 @pytest.fixture
@@ -263,7 +264,7 @@ def test_closed_pipe_kills_nothing(pipe: tuple[int, int], monkeypatch: pytest.Mo
     for _ in range(3):
         log.write(build_outcome(), NOON)
         time.sleep(0.03)
-    assert log._thread.is_alive()
+    assert log._writer.is_alive()
     log.close()
 
 

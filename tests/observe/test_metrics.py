@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from feathergate.observe.declaration import DECLARATIONS
+from feathergate.observe import metrics as module
+from feathergate.observe.declaration import CONDITION_DECLARATIONS, DECLARATIONS
 from feathergate.observe.metrics import Metrics
 from feathergate.observe.outcome import Outcome
 from feathergate.observe.snapshot import FOLDER_VARIABLE, open_snapshots
@@ -21,8 +22,11 @@ USAGE = Usage(
 
 
 def build_outcome(**fields: Any) -> Outcome:
-    known = {"request_id": "r", "started": 1.0, "ended": 1.3, "model": "fast", "provider": "openai", "status": 200}
-    return Outcome(**{**known, **fields})
+    known = {"ended": 1.3, "model": "fast", "provider": "openai", "status": 200}
+    outcome = Outcome("fg_1", 1.0)
+    for name, value in {**known, **fields}.items():
+        setattr(outcome, name, value)
+    return outcome
 
 
 def scrape(metrics: Metrics) -> dict[str, float]:
@@ -157,6 +161,47 @@ def test_reload_brings_names_and_loses_none() -> None:
     assert labels_of(metrics, "model") == {"fast", "slow"}
 
 
+def test_names_of_very_many_reloads_become_other_and_no_sum_goes_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MODELS_LIMIT", 3)
+    metrics = Metrics(["fast"])
+    for number in range(8):
+        metrics.observe(build_outcome())
+        metrics.allow(["fast" if number % 2 else f"model-{number}"])
+        metrics.observe(build_outcome(model=f"model-{number}"))
+    assert totals(metrics) == [16, 16, 0]
+    assert len(labels_of(metrics, "model")) <= 3 + 1
+
+
+def test_last_reload_tells_whether_the_file_on_disk_is_in_use() -> None:
+    metrics = Metrics()
+    gauge, counter = "feathergate_config_last_reload_successful", "feathergate_config_reloads_total"
+    assert scrape(metrics)[gauge] == 1
+    metrics.note_reload(successful=False)
+    assert (scrape(metrics)[gauge], scrape(metrics)[f'{counter}{{outcome="failure"}}']) == (0, 1)
+    metrics.note_reload(successful=True)
+    assert (scrape(metrics)[gauge], scrape(metrics)[f'{counter}{{outcome="success"}}']) == (1, 1)
+
+
+def test_reload_is_counted_once_and_failing_if_one_worker_fails(tmp_path: Path) -> None:
+    supervisor, one, two = open_worker(tmp_path), open_worker(tmp_path), open_worker(tmp_path)
+    supervisor.note_reload(successful=True)
+    one.note_reload(successful=True, counted=False)
+    two.note_reload(successful=False)
+    for metrics in (supervisor, one, two):
+        metrics.flush()
+    seen = scrape(one)
+    assert seen['feathergate_config_reloads_total{outcome="success"}'] == 1
+    assert seen["feathergate_config_last_reload_successful"] == 0
+
+
+def test_shedding_is_told_while_it_lasts() -> None:
+    metrics = Metrics()
+    metrics.note_shedding("memory")
+    assert scrape(metrics)['feathergate_shedding{reason="memory"}'] == 1
+    metrics.note_shedding("")
+    assert not [name for name in scrape(metrics) if name.startswith("feathergate_shedding")]
+
+
 # --- workers ----------------------------------------------------------------------------------------------------
 
 
@@ -226,5 +271,7 @@ async def test_counts_while_scrapes_go_on_are_exact(tmp_path: Path) -> None:
 def test_every_declaration_is_scraped_under_its_name() -> None:
     metrics = Metrics(["fast"])
     text = metrics.render().decode()
-    for item in DECLARATIONS:
-        assert f"# HELP {item.name} {item.help}\n# TYPE {item.name} {item.type}\n" in text
+    heads = [(item.name, item.help, item.type) for item in DECLARATIONS]
+    heads += [(item.name, item.help, item.type) for item in CONDITION_DECLARATIONS]
+    for name, words, kind in heads:
+        assert f"# HELP {name} {words}\n# TYPE {name} {kind}\n" in text

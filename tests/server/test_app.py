@@ -17,6 +17,7 @@ MASTER_KEY = "sk-master-0123456789"
 LOCKED: Any = {"general_settings": {"master_key": MASTER_KEY}}
 ORIGIN = "https://app.example"
 PATHS = [path + "x" * path.endswith("/") for path in ROUTES]
+OPEN = ("/health", "/health/liveliness", "/health/liveness", "/healthz", "/health/readiness", "/readyz")
 METHODS = {path + "x" * path.endswith("/"): route.method for path, route in ROUTES.items()}
 
 Pairs = list[tuple[str, str]]
@@ -56,7 +57,7 @@ def strip(seen: Seen) -> Seen:
 async def test_every_route_asks_for_the_key_with_one_answer() -> None:
     async with open_scene((), **LOCKED) as scene:
         answers = []
-        for path in [path for path in PATHS if path != "/health"]:
+        for path in [path for path in PATHS if path not in OPEN]:
             for prefix in ("", "/v1"):
                 requests = [build_get(prefix + path, pairs, METHODS[path]) for pairs in WRONG.values()]
                 requests.append(build_get(f"{prefix}{path}?key={MASTER_KEY}&api_key={MASTER_KEY}"))
@@ -86,8 +87,9 @@ async def test_right_key_opens_every_route(right: str) -> None:
 
 async def test_health_is_open_and_metrics_only_where_the_configuration_says_so() -> None:
     async with open_scene((), **LOCKED) as scene:
-        assert (await scene.ask(build_get("/health"))).status == 200
-        assert (await scene.ask(build_get("/v1/health"))).status == 200
+        for path in OPEN:
+            assert (await scene.ask(build_get(path))).status == 200
+            assert (await scene.ask(build_get(f"/v1{path}"))).status == 200
         assert (await scene.ask(build_get("/metrics"))).status == 401
     async with open_scene((), general_settings={"master_key": MASTER_KEY, "open_metrics": True}) as scene:
         assert (await scene.ask(build_get("/metrics"))).status == 200

@@ -17,7 +17,7 @@ import pytest
 import trustme
 from tests.command import Gateway, is_listening, run, serving, wait_until
 
-from feathergate.server.workers import pause_before_restart
+from feathergate.server.workers import Hooks, Supervisor, Worker, pause_before_restart
 
 HEALTH = b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n"
 ROLLED = "all workers are new"
@@ -127,6 +127,20 @@ def test_pause_grows_while_workers_die_young() -> None:
     pauses = [pause_before_restart(deaths) for deaths in range(100)]
     assert pauses == sorted(pauses)
     assert pauses[1] < 0.5 < pauses[5] < pauses[-1] == 30
+
+
+def test_all_serve_only_when_every_slot_does(tmp_path: Path) -> None:
+    said: list[str] = []
+    hooks = Hooks(lambda: said.append("ready"), lambda: None, lambda: True)
+    supervisor = Supervisor(3, lambda cradle: 0, hooks)
+    for pid, slot in ((101, 0), (102, 1), (103, 0)):  # the first one died, another took its place
+        supervisor._workers[pid] = Worker(slot, 0.0, 0)
+        supervisor._welcome(pid)
+    assert said == []
+    supervisor._workers[104] = Worker(2, 0.0, 0)
+    supervisor._welcome(104)
+    supervisor._welcome(105)  # dead before it was heard
+    assert said == ["ready"]
 
 
 def test_connections_opened_at_once_are_shared_evenly(tmp_path: Path) -> None:

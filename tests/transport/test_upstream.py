@@ -99,7 +99,8 @@ def test_every_failure_has_a_meaning_that_keeps_the_address_to_itself(kind: Http
     assert error.message.startswith("openai ")
     assert "10.0.0.1" not in error.message
     assert (error.status == 504) == (kind == "idle" or kind.startswith("timeout"))
-    assert error.retryable == (kind != "timeout_total")
+    assert (error.status == 503, error.retry_after_s) == ((True, 1.0) if kind == "exhausted" else (False, None))
+    assert error.retryable
 
 
 def test_meanings_hold_nothing_but_the_known_kinds() -> None:

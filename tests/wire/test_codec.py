@@ -102,6 +102,14 @@ def test_repeated_key_is_refused_however_the_body_is_spaced(separators: tuple[st
     assert refusal(data.encode()).param == twin
 
 
+@pytest.mark.parametrize("name", ['""', '"n"', '"\\u006e"', '"é"', '"seed"'])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_smallest_twin_is_refused_wherever_it_stands(name: str, place: int) -> None:
+    members = ['"model":"m"', '"messages":[{}]', f"{name}:null"]
+    members.insert(place, f"{name}:1".replace("\\u006e", "n"))
+    assert "stands twice" in refusal(f"{{{','.join(members)}}}".encode()).message
+
+
 def test_repeated_key_below_the_top_passes() -> None:
     _, members = decode_chat(b'{"model":"m", "messages":[{"role":"user"}], "metadata":{"a":1,"a":2}}')
     assert bytes(members["metadata"]) == b'{"a":1,"a":2}'

@@ -24,6 +24,7 @@ VERBS = {
     "check": "check",
     "validate": "check",
     "explain": "explain",
+    "reload": "reload",
     "version": "version",
 }
 """Each verb, and the module and function of this package that it is."""

@@ -1,10 +1,13 @@
-"""What is said when the gateway serves: at most eight lines on a terminal, one line of JSON elsewhere.
+"""What is said when the gateway serves: at most eight lines on a terminal, one line of JSON elsewhere. And of a
+reload, one line of JSON.
 
 Names of models come from a file, so they are shown as they may be printed, and quoted where they may be pasted.
 No key is ever in it. Source: ecosystem.md section 3.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,7 +16,11 @@ from feathergate.cli.address import Address, is_loopback, url
 from feathergate.config.finding import shown
 from feathergate.config.schema import Config
 
+if TYPE_CHECKING:
+    from feathergate.server.contract import Reload
+
 _MODELS_SHOWN = 6
+_LINES_SHOWN, _TEXT_SHOWN = 10, 300
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
@@ -30,11 +37,26 @@ class Started(msgspec.Struct, tag_field="event", tag="started"):
     ready_ms: int
 
 
+class Reloaded(msgspec.Struct, tag_field="event", tag="reloaded"):
+    """The line of JSON that tells of a reload; `problems` are in the log's words, with file, line and column."""
+
+    successful: bool
+    changes: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def build_reloaded(reload: Reload) -> Reloaded:
+    """As many lines as one write to a pipe surely holds; the log has them all."""
+    problems = tuple(str(problem)[:_TEXT_SHOWN] for problem in reload.problems[:_LINES_SHOWN])
+    changes = tuple(change[:_TEXT_SHOWN] for change in reload.changes[:_LINES_SHOWN])
+    return Reloaded(not reload.problems, changes, problems)
+
+
 def build_started(config: Config, address: Address, workers: int, ready_ms: int) -> Started:
     return Started(
         address=address.host,
         port=address.port,
-        models=tuple(entry.model_name for entry in config.models),
+        models=tuple(config.groups()),
         auth=config.general.master_key is not None,
         config=config.path or None,
         version=__version__,
@@ -43,8 +65,8 @@ def build_started(config: Config, address: Address, workers: int, ready_ms: int)
     )
 
 
-def render_json(started: Started) -> str:
-    return msgspec.json.encode(started).decode()
+def render_json(said: Started | Reloaded) -> str:
+    return msgspec.json.encode(said).decode()
 
 
 def render_banner(started: Started, *, color: bool) -> str:

@@ -1,4 +1,4 @@
-"""`feathergate check`: everything that is wrong with a configuration, and everything in it that has no effect.
+"""`feathergate check`: everything that is wrong with a configuration, everything in it that has no effect, what serves.
 
 It does all that a start does short of listening: what passes here starts.
 """
@@ -10,6 +10,7 @@ import asyncio
 import click
 
 from feathergate.cli.exit_code import FailedError
+from feathergate.cli.group import list_groups, render_group
 from feathergate.cli.source import read_configuration, render_config_error
 from feathergate.config.schema import Config
 from feathergate.errors import ConfigError
@@ -21,7 +22,8 @@ def check(file: str | None) -> None:
     """Check a configuration without serving.
 
     FILE is by default feathergate.yaml or config.yaml in this folder, else the environment. Every problem is named
-    with its file, line and column; so is what has no effect.
+    with its file, line and column; so is what has no effect. Groups of several deployments, and models with
+    fallbacks, are shown with them.
     """
     try:
         config = read_configuration(file)
@@ -30,9 +32,17 @@ def check(file: str | None) -> None:
         raise FailedError(render_config_error(error)) from None
     for notice in config.notices:
         click.echo(str(notice))
-    count = len(config.models)
+    for group in list_groups(config):
+        click.echo(render_group(group))
+    click.echo(render_summary(config))
+
+
+def render_summary(config: Config) -> str:
+    """One line: where it is from, how much there is, who may come in."""
+    models, deployments = len(config.groups()), len(config.models)
+    counts = f"{models} model{'s' * (models != 1)}" + f", {deployments} deployments" * (deployments > models)
     auth = "with a master key" if config.general.master_key else "without a master key"
-    click.echo(f"ok: {config.path or 'the environment'}: {count} model{'s' * (count != 1)}, {auth}")
+    return f"ok: {config.path or 'the environment'}: {counts}, {auth}"
 
 
 def _compile(config: Config) -> None:

@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
 MEANINGS = {
     ExitCode.DONE: "Done: served and drained after SIGTERM or SIGINT; the configuration is right.",
     ExitCode.FAILED: "It could not be done: the address cannot be listened on; `check` found problems; `explain` "
-    "shows an error.",
+    "shows an error; `reload` was refused.",
     ExitCode.REFUSED: "Nothing was started: the command line or the configuration is wrong, or not safe.",
 }
 

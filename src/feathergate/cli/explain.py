@@ -16,23 +16,28 @@ import msgspec
 from msgspec import Raw
 
 from feathergate.cli.exit_code import EndError, ExitCode, FailedError, RefusedError
+from feathergate.cli.group import Group, build_group, render_group
 from feathergate.cli.source import read_configuration, render_config_error
 from feathergate.config.finding import shown
 from feathergate.config.litellm import is_credential
 from feathergate.config.schema import Config
 from feathergate.config.secret import MASK
+from feathergate.deployment import Deployment
 from feathergate.dialects.contract import Built
 from feathergate.dialects.render import render_error
 from feathergate.errors import ConfigError, FeatherGateError
 from feathergate.gateway.attempt import Asked, build_attempt
-from feathergate.runtime import Deployment, Runtime
+from feathergate.runtime import Runtime
 from feathergate.wire.codec import Members, decode_chat, encode, raw
 
 _decode_members = msgspec.json.Decoder(Members).decode
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """One request as it would leave; the shape of `--json`. `url` is a path alone where the built-in mock answers."""
+    """One request as it would leave; the shape of `--json`. `url` is a path alone where the built-in mock answers.
+
+    `group` is who else might answer: which deployment is asked, a running gateway decides for each request.
+    """
 
     model_name: str
     provider: str
@@ -43,6 +48,7 @@ class Explained(msgspec.Struct, frozen=True):
     body: Raw
     dropped: tuple[str, ...]
     strict: bool
+    group: Group
 
 
 class AnsweredError(EndError):
@@ -71,8 +77,9 @@ def explain(request: str | None, model: str | None, file: str | None, as_json: b
     """Show what a chat request would become upstream, without sending anything.
 
     REQUEST.json is the body of a POST to /v1/chat/completions; `-`, or nothing where stdin is no terminal, reads it
-    from there. Shown are the deployment that would be used, the method, URL, headers (keys hidden) and body of the
-    upstream request, and what was dropped. A request that the gateway would refuse shows that error, and exits with 1.
+    from there. Shown are a deployment that would be asked, who else might answer, the method, URL, headers (keys
+    hidden) and body of the upstream request, and what was dropped. A request that the gateway would refuse shows that
+    error, and exits with 1.
 
     Example: feathergate explain request.json --model claude --config config.yaml
     """
@@ -90,7 +97,7 @@ def explain_request(runtime: Runtime, body: bytes, model: str | None = None) -> 
     """Raises `FeatherGateError` where the gateway would answer with it."""
     request, members = decode_chat(body if model is None else put_model(body, model))
     deployment = runtime.find_deployment(request.model)
-    asked = Asked(request, members, request_id="explain", created=0, deadline=0.0)
+    asked = Asked(request, members, request_id="explain", created=0, deadline=0.0, size_bytes=len(body))
     built = build_attempt(deployment, asked)
     upstream = deployment.build_upstream(built, stream=asked.stream)
     return Explained(
@@ -103,6 +110,7 @@ def explain_request(runtime: Runtime, body: bytes, model: str | None = None) -> 
         body=_hide_members(built, deployment),
         dropped=built.dropped,
         strict=deployment.target.strict,
+        group=build_group(runtime.config, deployment.model_name, request.model),
     )
 
 
@@ -123,6 +131,7 @@ def render_text(explained: Explained) -> str:
         (
             f"{shown(explained.model_name)} -> {explained.provider}/{shown(explained.model)}",
             "",
+            *_render_others(explained.group),
             f"{explained.method} {explained.url}",
             *(f"{name}: {value}" for name, value in explained.headers),
             "",
@@ -131,6 +140,14 @@ def render_text(explained: Explained) -> str:
             _render_dropped(explained),
         )
     )
+
+
+def _render_others(group: Group) -> tuple[str, ...]:
+    """The group and its fallbacks, where the deployment that is shown is not all there is."""
+    alone = len(group.deployments) == 1 and not (
+        group.fallbacks or group.context_window_fallbacks or group.content_policy_fallbacks
+    )
+    return () if alone else (render_group(group), "")
 
 
 def _render_dropped(explained: Explained) -> str:

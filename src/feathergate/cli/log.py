@@ -14,20 +14,26 @@ _STDERR = 2
 
 
 class StderrHandler(logging.Handler):
-    """Writes what stderr takes at once and drops the rest: a pipe that nobody reads must not stop the event loop.
-
-    Where `select` calls a pipe writable it has room for `PIPE_BUF` bytes, so a piece of that size never blocks.
-    """
+    """Writes what stderr takes at once and drops the rest."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        data = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
-        try:
-            for start in range(0, len(data), select.PIPE_BUF):
-                if not select.select((), (_STDERR,), (), 0)[1]:
-                    return
-                os.write(_STDERR, data[start : start + select.PIPE_BUF])
-        except OSError:  # stderr is closed: there is nobody left to tell
-            return
+        write_at_once(_STDERR, (self.format(record) + "\n").encode("utf-8", "backslashreplace"))
+
+
+def write_at_once(fd: int, data: bytes) -> None:
+    """What `fd` takes without waiting; the rest is dropped: a pipe that nobody reads must not stop the event loop.
+
+    Where `poll` calls a pipe writable it has room for `PIPE_BUF` bytes, so a piece of that size never blocks.
+    """
+    writable = select.poll()
+    writable.register(fd, select.POLLOUT)
+    try:
+        for start in range(0, len(data), select.PIPE_BUF):
+            if not writable.poll(0):
+                return
+            os.write(fd, data[start : start + select.PIPE_BUF])
+    except OSError:  # it is closed: there is nobody left to tell
+        return
 
 
 def configure_logging(*, debug: bool) -> None:

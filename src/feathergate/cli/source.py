@@ -22,6 +22,20 @@ def read_configuration(file: str | None) -> Config:
     return load(path, os.environ, known_providers=PROVIDERS, capability=Capability)
 
 
+def read_again(config: Config) -> Config:
+    """What `config` came from, read once more; a file that has come into this folder since is not looked for.
+
+    Raises `ConfigError` as `read_configuration` does.
+    """
+    return read_configuration(config.path) if config.path else from_environment(os.environ)
+
+
+def list_files(config: Config) -> tuple[str, ...]:
+    """The files that `config` came from; they need not be there."""
+    dotenv = os.path.join(os.path.dirname(config.path), ".env")
+    return (config.path, dotenv) if config.path else (dotenv,)
+
+
 def render_config_error(error: ConfigError) -> str:
     """All problems, each with its line of the file and a caret where there is one, under a line that counts them."""
     from feathergate.config.report import render_problems

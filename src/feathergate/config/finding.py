@@ -29,11 +29,11 @@ def shown(name: str) -> str:
     return text if len(text) <= NAME_LIMIT else text[: NAME_LIMIT - 1] + "…"
 
 
-def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that `name` is probably a misspelling of, or None."""
+def nearest(name: str, candidates: Iterable[str], nearness: float = NEARNESS) -> str | None:
+    """The candidate that `name` is probably a misspelling of, or None; by `nearness`, from 0 to 1 for the same."""
     if len(name) > NAME_LIMIT:
         return None
-    return next(iter(difflib.get_close_matches(name, candidates, n=1, cutoff=NEARNESS)), None)
+    return next(iter(difflib.get_close_matches(name, candidates, n=1, cutoff=nearness)), None)
 
 
 def label(path: Path) -> str:

@@ -32,7 +32,6 @@ def _refused(reasons: dict[str, str]) -> MappingProxyType[str, str]:
 
 
 _FALLBACKS = _words("fallbacks context_window_fallbacks content_policy_fallbacks default_fallbacks max_fallbacks")
-_BALANCING = _words("rpm tpm itpm otpm weight order max_parallel_requests")
 _GUARD = "put a gateway with guardrails in front, or remove the key if you can do without"
 _AUTH = "use general_settings.master_key, or put an authenticating proxy in front and remove the key"
 _SECRETS = "put the keys into the environment and write os.environ/NAME"
@@ -55,19 +54,17 @@ SECTIONS = MappingProxyType(
                 }
             ),
         ),
-        "model_list": Keys(later=_BALANCING | _words("tags access_groups litellm_credential_name")),
+        "model_list": Keys(later=_words("itpm otpm tags access_groups litellm_credential_name")),
         "litellm_params": Keys(
             later=_FALLBACKS
-            | _BALANCING
             | _words(
-                """num_retries max_retries retry_policy cooldown_time allowed_fails tags max_budget
-                budget_duration custom_llm_provider litellm_credential_name api_type
+                """itpm otpm tags max_budget budget_duration custom_llm_provider litellm_credential_name api_type
                 additional_drop_params allowed_openai_params base_model modify_params ssl_verify mock_timeout
                 use_in_pass_through model_info cache_control_injection_points region_name tenant_id client_id
                 client_secret default_api_key_tpm_limit default_api_key_rpm_limit max_file_size_mb cache
                 merge_reasoning_content_in_choices configurable_clientside_auth_params stream_chunk_size
                 use_litellm_proxy use_chat_completions_api litellm_trace_id hf_model_name prompt_id
-                supports_system_message input_cost_per_token output_cost_per_token tiered_pricing
+                supports_system_message tiered_pricing
                 enable_json_schema_validation cancel_on_disconnect tier default_headers default_query
                 extra_query"""
             ),
@@ -79,11 +76,10 @@ SECTIONS = MappingProxyType(
                 }
             ),
         ),
+        "model_info": Keys(later=_words("allowed_fails_policy")),
         "litellm_settings": Keys(
-            later=_FALLBACKS
-            | _words(
-                """num_retries retry_after retry_policy allowed_fails allowed_fails_policy cooldown_time
-                routing_strategy routing_strategy_args model_group_alias enable_pre_call_checks cache
+            later=_words(
+                """routing_strategy_args enable_pre_call_checks cache
                 cache_params json_logs set_verbose modify_params max_budget budget_duration ssl_verify
                 ssl_certificate service_callback service_callbacks default_key_generate_params
                 upperbound_key_generate_params num_retries_per_request cancel_on_disconnect force_ipv4
@@ -149,11 +145,9 @@ SECTIONS = MappingProxyType(
             ),
         ),
         "router_settings": Keys(
-            later=_FALLBACKS
-            | _words(
-                """routing_strategy routing_strategy_args num_retries retry_after retry_policy allowed_fails
-                allowed_fails_policy cooldown_time disable_cooldowns enable_pre_call_checks
-                enable_pre_call_check model_group_alias model_group_retry_policy redis_host redis_port
+            later=_words(
+                """routing_strategy_args enable_pre_call_checks enable_pre_call_check
+                model_group_retry_policy redis_host redis_port
                 redis_password redis_url redis_db redis_ssl redis_username enable_tag_filtering
                 tag_filtering_match_any default_litellm_params default_max_parallel_requests stream_timeout
                 optional_pre_call_checks provider_budget_config cache_responses max_retries
@@ -170,11 +164,27 @@ SECTIONS = MappingProxyType(
     }
 )
 
+# Keys of router_settings that LiteLLM takes in litellm_settings too.
+SHARED = _FALLBACKS | _words(
+    """routing_strategy num_retries retry_after retry_policy allowed_fails allowed_fails_policy cooldown_time
+    disable_cooldowns model_group_alias"""
+)
+
+# Keys of litellm_params that LiteLLM's own examples write beside it, and those that it takes in model_info too.
+BESIDE_PARAMS = ("rpm", "tpm", "weight", "order")
+IN_MODEL_INFO = ("allowed_fails", "cooldown_time", "input_cost_per_token", "output_cost_per_token", "order")
+
+# Keys of policies that speak of errors which no other deployment mends.
+POLICIES_OF_THE_REQUEST = _words(
+    """BadRequestErrorRetries ContentPolicyViolationErrorRetries NotFoundErrorRetries BadRequestErrorAllowedFails
+    ContentPolicyViolationErrorAllowedFails NotFoundErrorAllowedFails"""
+)
+
 CALLBACKS = _words("callbacks success_callback failure_callback")
 SILENT_CALLBACKS = _words("prometheus")
 SILENT = MappingProxyType({"litellm_settings": _words("turn_off_message_logging")})
 
-# Keys of families that have no effect yet: credentials and places of clouds, and prices.
+# Keys of families that have no effect yet: credentials and places of clouds, and most prices.
 _LATER_PARAMS = re.compile(
     r"(aws|vertex|azure|watsonx|s3|gcs|bedrock|sagemaker|oci)_\w+|\w*cost\w*_per_\w+|\w+_token_cost\w*"
 )

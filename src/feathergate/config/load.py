@@ -22,6 +22,7 @@ from .environment import KEY_VARIABLES, MASTER_KEY_VARIABLES, KnownProvider, par
 from .schema import Config, GeneralSettings, LitellmParams, ModelEntry, Notice, ServerSettings
 
 if TYPE_CHECKING:
+    from .naming import Names
     from .section import Reader
 
 FILE_NAMES = ("feathergate.yaml", "feathergate.yml", "config.yaml", "config.yml")
@@ -120,7 +121,9 @@ def _read_config(
     capability: type[msgspec.Struct],
 ) -> Config:
     from .model import read_models
-    from .schema import LitellmSettings, RouterSettings
+    from .naming import Names
+    from .routing import read_router
+    from .schema import LitellmSettings
     from .section import TOP_KEYS
 
     if not isinstance(top, dict) or not top:
@@ -139,13 +142,15 @@ def _read_config(
     general = _complete_general(reader.read_section(GeneralSettings, top, "general_settings"), reader.environ)
     for notice in _master_key_notices(general, file):
         reader.findings.warn(("general_settings", "master_key"), notice.what, notice.fix)
+    names = Names(entry.model_name for entry in models)
     return Config(
         models=models,
         general=general,
         litellm=reader.read_section(LitellmSettings, top, "litellm_settings"),
-        router=reader.read_section(RouterSettings, top, "router_settings"),
-        server=_check_server(reader, reader.read_section(ServerSettings, top, "server_settings"), file),
+        router=read_router(reader, top, names),
+        server=_check_server(reader, reader.read_section(ServerSettings, top, "server_settings"), file, names),
         path=file,
+        has_litellm_settings="litellm_settings" in top,
     )
 
 
@@ -187,8 +192,10 @@ def _master_key_notices(general: GeneralSettings, file: str) -> tuple[Notice, ..
     return (Notice("warning", what, 'make a long one: echo "sk-$(openssl rand -hex 32)"', file),)
 
 
-def _check_server(reader: Reader, server: ServerSettings, file: str) -> ServerSettings:
-    """The CA file is there, seen from the configuration's folder; the proxy's address is one."""
+def _check_server(reader: Reader, server: ServerSettings, file: str, names: Names) -> ServerSettings:
+    """The CA file is there, seen from the configuration's folder; the proxy's address is one; hedged groups are."""
+    for group in server.hedge:
+        names.judge_group(reader.findings, ("server_settings", "hedge", group), group)
     if server.proxy is not None and not server.proxy.reveal().startswith(("http://", "https://")):
         reader.findings.refuse(
             ("server_settings", "proxy"),

@@ -1,7 +1,7 @@
 """`model_list`: each entry into a `ModelEntry`, and what an entry alone can tell of its model.
 
-Keys of `litellm_params` that are no setting are default parameters of the request, as LiteLLM has it. Of entries
-with the same `model_name` the first whose provider is supported serves; the others are checked, said, and left out.
+Keys of `litellm_params` that are no setting are default parameters of the request, as LiteLLM has it; some that are
+settings may stand elsewhere in the entry. What its provider adds is in `completion.py`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET
 
 from . import litellm
+from .completion import complete, is_http_address, is_served
 from .document import Path
-from .environment import KnownProvider, read_key
+from .environment import KnownProvider
 from .finding import label, nearest, shown
 from .schema import LitellmParams, ModelEntry, ModelInfo, Parameters
 from .secret import Secret
@@ -26,8 +27,8 @@ from .section import MODEL_KEYS, Reader
 _REQUEST_TYPES = {float: "a number", int: "a whole number", bool: "true or false"}
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OUR_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
-_ALIASES = frozenset({"base_url", "headers"})
-_UNREAD = _ALIASES | {"defaults"}
+_ALIASES = MappingProxyType({"base_url": "api_base", "max_retries": "num_retries"})
+_RENAMED = frozenset((*_ALIASES, "headers"))
 _PARAM_KEYS = tuple(name for name in LitellmParams.__struct_fields__ if name != "defaults")
 # An `api_key` that says that none is to be sent, not even the one in the provider's usual variable.
 _NO_KEY = Secret("")
@@ -41,7 +42,7 @@ def read_models(
     known_providers: Mapping[str, KnownProvider] | None,
     capability: type[msgspec.Struct],
 ) -> tuple[ModelEntry, ...]:
-    """All entries that are right, each name once; a problem or a notice for each thing that is not."""
+    """All entries that are right; a problem or a notice for each thing that is not."""
     if not isinstance(value, list) or not value:
         reader.findings.refuse(
             ("model_list",),
@@ -49,37 +50,30 @@ def read_models(
             "write for example - model_name: NAME, or remove model_list to serve the models of the environment",
         )
         return ()
-    named: dict[str, list[tuple[Path, ModelEntry]]] = {}
+    entries: dict[Path, ModelEntry] = {}
     for index, item in enumerate(value):
         entry = _read_entry(reader, item, ("model_list", index), capability)
-        if entry is None:
-            continue
-        if known_providers is not None:
-            entry = _complete(reader, entry, ("model_list", index, "litellm_params"), known_providers)
-        named.setdefault(entry.model_name, []).append((("model_list", index, "model_name"), entry))
-    return tuple(_choose_entry(reader, alike, known_providers) for alike in named.values())
+        if entry is not None:
+            entries["model_list", index] = entry
+    _judge_ids(reader, entries)
+    if known_providers is None:
+        return tuple(entries.values())
+    served = {entry.model_name for entry in entries.values() if is_served(entry, known_providers)}
+    return tuple(
+        complete(reader, entry, (*path, "litellm_params"), known_providers, alone=entry.model_name not in served)
+        for path, entry in entries.items()
+    )
 
 
-def _choose_entry(
-    reader: Reader, alike: list[tuple[Path, ModelEntry]], known_providers: Mapping[str, KnownProvider] | None
-) -> ModelEntry:
-    """Of entries of one name the one that serves; a word where there are several."""
-    _, first = alike[0]
-    chosen = next((entry for _, entry in alike if _is_served(entry, known_providers)), first)
-    if len(alike) > 1:
-        which = f"the first, on line {first.line}," if chosen is first else f"the supported one, on line {chosen.line},"
-        reader.findings.warn(
-            alike[1][0],
-            f"model_name {shown(first.model_name)} stands {len(alike)} times",
-            f"only {which} serves: balancing has no effect yet",
-        )
-    return chosen
-
-
-def _is_served(entry: ModelEntry, known_providers: Mapping[str, KnownProvider] | None) -> bool:
-    if known_providers is None or entry.params.mock_response is not None:
-        return True
-    return litellm.split_model(entry.params.model)[0] in known_providers
+def _judge_ids(reader: Reader, entries: Mapping[Path, ModelEntry]) -> None:
+    """A deployment's own name is its own: its health is kept under it."""
+    first: dict[str, ModelEntry] = {}
+    for path, entry in entries.items():
+        name = entry.model_info.id
+        if name is not None and first.setdefault(name, entry) is not entry:
+            what = f"model_info.id: {shown(name)} is the name of another deployment already"
+            fix = f"give each its own: the other is on line {first[name].line}"
+            reader.findings.refuse((*path, "model_info", "id"), what, fix)
 
 
 def _read_entry(reader: Reader, item: Any, path: Path, capability: type[msgspec.Struct]) -> ModelEntry | None:
@@ -87,7 +81,7 @@ def _read_entry(reader: Reader, item: Any, path: Path, capability: type[msgspec.
         reader.findings.refuse(path, f"{label(path)} must be a mapping", "write model_name and litellm_params")
         return None
     for key, value in item.items():
-        if key not in MODEL_KEYS:
+        if key not in MODEL_KEYS and key not in litellm.BESIDE_PARAMS:
             reader.judge_key("model_list", (*path, key), value, MODEL_KEYS)
     if "model_name" not in item:
         reader.findings.refuse(path, f"{label(path)} has no model_name", "give it the name that clients ask for")
@@ -95,7 +89,7 @@ def _read_entry(reader: Reader, item: Any, path: Path, capability: type[msgspec.
     name = reader.read_fields(ModelEntry, own, path, "remove the model").get("model_name")
     info = _read_info(reader, item.get("model_info"), (*path, "model_info"), capability)
     remove = f'remove model "{shown(name)}"' if name else "remove the model"
-    params = _read_params(reader, item.get("litellm_params", UNSET), (*path, "litellm_params"), remove)
+    params = _read_params(reader, item, path, remove)
     if not name or params is None:
         return None
     return ModelEntry(model_name=name, params=params, model_info=info, line=reader.findings.place(path)[0])
@@ -104,9 +98,15 @@ def _read_entry(reader: Reader, item: Any, path: Path, capability: type[msgspec.
 def _read_info(reader: Reader, value: Any, path: Path, capability: type[msgspec.Struct]) -> ModelInfo:
     mapping = reader.read_mapping(value, path)
     own = {key: item for key, item in mapping.items() if key in ("translation", "max_output_tokens")}
+    if mapping.get("id") is not None:
+        own["id"] = str(mapping["id"]) if type(mapping["id"]) is int else mapping["id"]
     fields = reader.read_fields(ModelInfo, own, path)
     fields["capability"] = _read_capability(reader, mapping.get("capability"), (*path, "capability"), capability)
-    others = {key: item for key, item in mapping.items() if key not in ModelInfo.__struct_fields__}
+    later = litellm.SECTIONS["model_info"].later
+    read = (*ModelInfo.__struct_fields__, *litellm.IN_MODEL_INFO)
+    others = {key: item for key, item in mapping.items() if key not in read}
+    for key in later & others.keys():
+        reader.judge_key("model_info", (*path, key), others.pop(key), read)
     for key in others:
         near = nearest(key, _OUR_INFO_KEYS)
         if near:
@@ -129,17 +129,17 @@ def _read_capability(reader: Reader, value: Any, path: Path, capability: type[ms
     return Parameters(reader.read_fields(capability, mapping, path))
 
 
-def _read_params(reader: Reader, value: Any, path: Path, remove: str) -> LitellmParams | None:
-    findings = reader.findings
-    if value is UNSET or value is None:
-        findings.refuse(path, f"{label(path[:2])} has no litellm_params", "write litellm_params with a model")
+def _read_params(reader: Reader, item: Mapping[str, Any], entry: Path, remove: str) -> LitellmParams | None:
+    findings, path, value = reader.findings, (*entry, "litellm_params"), item.get("litellm_params")
+    if value is None:
+        findings.refuse(path, f"{label(entry)} has no litellm_params", "write litellm_params with a model")
         return None
-    mapping = _use_base_url(reader, reader.read_mapping(value, path), path)
+    mapping = _gather(reader, item, reader.read_mapping(value, path), entry)
     mapping = _use_headers(reader, mapping, path)
     if "model" not in mapping and isinstance(value, dict):
         findings.refuse(path, "litellm_params has no model", "write for example model: openai/gpt-5-mini")
     fields = reader.read_fields(
-        LitellmParams, {key: mapping[key] for key in mapping if key not in _UNREAD}, path, remove
+        LitellmParams, {key: mapping[key] for key in mapping if key in _PARAM_KEYS}, path, remove
     )
     fields["defaults"] = _read_defaults(reader, mapping, path, remove)
     if mapping.get("api_key") is not None:
@@ -151,17 +151,33 @@ def _read_params(reader: Reader, value: Any, path: Path, remove: str) -> Litellm
     return LitellmParams(**fields)
 
 
-def _use_base_url(reader: Reader, mapping: dict[str, Any], path: Path) -> dict[str, Any]:
-    """LiteLLM also takes `base_url` for `api_base`, which wins."""
-    if mapping.get("base_url") is None:
-        return mapping
-    if mapping.get("api_base") is not None:
-        reader.findings.warn(
-            (*path, "base_url"), f"{label((*path, 'base_url'))} has no effect beside api_base", key=True
-        )
-        return mapping
-    reader.findings.alias((*path, "api_base"), (*path, "base_url"))
-    return {**mapping, "api_base": mapping["base_url"]}
+def _gather(reader: Reader, item: Mapping[str, Any], params: dict[str, Any], entry: Path) -> dict[str, Any]:
+    """The entry's `litellm_params` with what stands under another name, beside them, or in `model_info`."""
+    path, info, gathered = (*entry, "litellm_params"), item.get("model_info"), dict(params)
+    if not isinstance(info, dict):
+        info = {}
+    for alias, key in _ALIASES.items():
+        _adopt(reader, gathered, (*path, key), params.get(alias), (*path, alias))
+    for key in litellm.BESIDE_PARAMS:
+        if _adopt(reader, gathered, (*path, key), item.get(key), (*entry, key)):
+            what = f"{key} is taken from beside litellm_params"
+            reader.findings.warn((*entry, key), what, "write it under litellm_params", key=True)
+    for key in litellm.IN_MODEL_INFO:
+        _adopt(reader, gathered, (*path, key), info.get(key), (*entry, "model_info", key))
+    return gathered
+
+
+def _adopt(reader: Reader, params: dict[str, Any], path: Path, value: Any, origin: Path) -> bool:
+    """Put `value`, which stands at `origin`, where it is read, unless `params` has its own. Whether it was put."""
+    if value is None:
+        return False
+    key = str(path[-1])
+    if params.get(key) is not None:
+        reader.findings.warn(origin, f"{label(origin)} has no effect beside {label(path)}", key=True)
+        return False
+    reader.findings.alias(path, origin)
+    params[key] = value
+    return True
 
 
 def _use_headers(reader: Reader, mapping: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -185,7 +201,7 @@ def _read_defaults(reader: Reader, mapping: dict[str, Any], path: Path, remove: 
     defaults = Parameters()
     for key, raw in mapping.items():
         here = (*path, key)
-        if key in _PARAM_KEYS or key in _ALIASES:
+        if key in _PARAM_KEYS or key in _RENAMED:
             continue
         if litellm.is_later_param(key) or key in litellm.SECTIONS["litellm_params"].refused:
             _judge_later(reader, here, raw)
@@ -278,94 +294,3 @@ def _check_headers(reader: Reader, fields: dict[str, Any], path: Path) -> None:
                 "remove it: the gateway writes this one itself, or HTTP does not allow the name",
                 key=True,
             )
-
-
-def _complete(
-    reader: Reader, entry: ModelEntry, path: Path, known_providers: Mapping[str, KnownProvider]
-) -> ModelEntry:
-    """The entry with its provider's usual variables in the place of what it does not say; a word where something
-    is missing all the same, or the provider is not known."""
-    name, _ = litellm.split_model(entry.params.model)
-    if name == "auto_router":
-        reader.findings.refuse(
-            (*path, "model"), "auto_router/… is not supported", "name the models, and remove this one"
-        )
-        return entry
-    if entry.params.model == "*" or entry.params.mock_response is not None:
-        return entry
-    provider = known_providers.get(name)
-    if provider is None:
-        near = nearest(name, known_providers)
-        reader.findings.warn(
-            (*path, "model"),
-            f"model {shown(entry.model_name)}: provider {shown(name) or '(none)'} is not supported, "
-            "requests to it are answered with 400",
-            f"did you mean {near}?" if near else f"supported are {', '.join(sorted(known_providers))}",
-        )
-        return entry
-    completed = msgspec.structs.replace(entry, params=_use_variables(reader, entry.params, path, provider))
-    _judge_params(reader, completed, path, provider)
-    if entry.params.api_key is None and completed.params.api_key is not None:
-        _judge_recipient(reader, entry, path, provider)
-    return completed
-
-
-def _use_variables(reader: Reader, params: LitellmParams, path: Path, provider: KnownProvider) -> LitellmParams:
-    base = params.api_base or reader.environ.get(provider.base_variable, "").strip() or None
-    if params.api_base is None and base is not None and not is_http_address(base):
-        what = f"environment variable {provider.base_variable} is not the address of a server"
-        reader.findings.refuse((*path, "model"), what, "write for example https://host:8000/v1")
-    return msgspec.structs.replace(
-        params,
-        api_key=read_key(reader.environ, *provider.key_variables) if params.api_key is None else params.api_key,
-        api_base=base,
-        api_version=params.api_version or reader.environ.get(provider.version_variable, "").strip() or None,
-    )
-
-
-def _judge_params(reader: Reader, entry: ModelEntry, path: Path, provider: KnownProvider) -> None:
-    """What is missing for the provider to be asked."""
-    params, subject = entry.params, f"model {shown(entry.model_name)}"
-    if provider.needs_base and params.api_base is None:
-        unset = f", and {provider.base_variable} is not set" if provider.base_variable else ""
-        fix = "write for example api_base: https://host:8000/v1"
-        reader.findings.refuse((*path, "model"), f"{subject} has no api_base{unset}", fix)
-    elsewhere = params.api_base is not None and not provider.needs_base
-    if provider.key_optional or params.api_key is not None or params.extra_headers or elsewhere:
-        return
-    reader.findings.warn(
-        (*path, "model"),
-        f"{subject} has no api_key, and {' or '.join(provider.key_variables)} is not set",
-        f"write api_key: os.environ/{provider.key_variables[0]}",
-    )
-
-
-def _judge_recipient(reader: Reader, entry: ModelEntry, path: Path, provider: KnownProvider) -> None:
-    """The key of the provider's usual variable goes, as LiteLLM has it, to whatever host `api_base` names."""
-    host, usual = _find_host(entry.params.api_base), _find_host(provider.api_base)
-    if host is None or usual is None or host == usual:
-        return
-    variable = next(name for name in provider.key_variables if reader.environ.get(name, "").strip())
-    reader.findings.warn(
-        (*path, "api_base"),
-        f"model {shown(entry.model_name)} has no api_key, so that of {variable} is sent to {shown(host)}",
-        f"write api_key: none to send none, or api_key: os.environ/{variable} if that is meant",
-    )
-
-
-def _find_host(address: str | None) -> str | None:
-    """The host that an http or https address names; None where there is none to tell."""
-    return urlsplit(address).hostname if address and is_http_address(address) else None
-
-
-def is_http_address(text: str) -> bool:
-    """Whether `text` is an http or https address with a host, a possible port, and no user or password."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        return False
-    clean = text.isascii() and text.isprintable() and " " not in text
-    return (
-        clean and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and "@" not in parts.netloc
-    )

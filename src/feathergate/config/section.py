@@ -157,12 +157,31 @@ class Reader:
             # Nothing after the colon is as if the key were not there.
             if mapping.get(field.name) is None and (not field.required or field.name not in mapping):
                 continue
-            value = self.fill(mapping[field.name], (*path, field.name), remove)
-            if value is not UNSET:
-                value = self._convert(value, field.type, (*path, field.name))
+            value = self._read_value(mapping[field.name], field.type, (*path, field.name), remove)
             if value is not UNSET:
                 fields[field.name] = value
         return fields
+
+    def _read_value(self, value: Any, kind: Any, path: Path, remove: str) -> Any:
+        """`value` as a field's type wants it; structs within it field by field."""
+        struct, is_table = _find_struct(kind)
+        if struct is None:
+            filled = self.fill(value, path, remove)
+            return UNSET if filled is UNSET else self._convert(filled, kind, path)
+        if not is_table:
+            return self._read_struct(struct, value, path, remove)
+        table = self.read_mapping(value, path)
+        return {key: self._read_struct(struct, item, (*path, key), remove) for key, item in table.items()}
+
+    def _read_struct(self, struct: type[S], value: Any, path: Path, remove: str) -> S:
+        mapping = self.read_mapping(value, path)
+        for key in mapping:
+            if key not in struct.__struct_fields__:
+                self._judge_unknown((*path, key), struct.__struct_fields__)
+            elif key in litellm.POLICIES_OF_THE_REQUEST and mapping[key]:
+                what = f"{label((*path, key))} has no effect: what is wrong with a request is so everywhere"
+                self.findings.note((*path, key), what, key=True)
+        return struct(**self.read_fields(struct, mapping, path, remove))
 
     def _convert(self, value: Any, kind: Any, path: Path) -> Any:
         is_secret = holds_secret(kind)
@@ -202,11 +221,16 @@ class Reader:
 
     def read_section(self, struct: type[S], top: Mapping[str, Any], name: str) -> S:
         """One section of settings; what is missing or wrong has its default."""
+        return struct(**self.read_fields(struct, self.read_keys(struct, top, name), (name,)))
+
+    def read_keys(self, struct: type[msgspec.Struct], top: Mapping[str, Any], name: str) -> dict[str, Any]:
+        """One section as it stands in the file, its keys judged."""
         mapping = self.read_mapping(top.get(name), (name,))
+        known = (*struct.__struct_fields__, *(sorted(litellm.SHARED) if struct is LitellmSettings else ()))
         for key, value in mapping.items():
-            if key not in struct.__struct_fields__:
-                self.judge_key(name, (name, key), value, struct.__struct_fields__)
-        return struct(**self.read_fields(struct, mapping, (name,)))
+            if key not in known:
+                self.judge_key(name, (name, key), value, known)
+        return mapping
 
     def read_mapping(self, value: Any, path: Path) -> dict[str, Any]:
         """`value` if it is a mapping; an empty one for nothing, and with a problem for anything else."""
@@ -265,6 +289,24 @@ class Reader:
 @cache
 def _fields(struct: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
     return msgspec.structs.fields(struct)
+
+
+@cache
+def _find_struct(kind: Any) -> tuple[type[msgspec.Struct] | None, bool]:
+    """The struct that a field of this type holds, if it does, and whether it holds a table of such by their names."""
+    plain = _strip(type_info(kind))
+    is_table = isinstance(plain, DictType)
+    item = _strip(plain.value_type) if isinstance(plain, DictType) else plain
+    return (item.cls if isinstance(item, StructType) else None), is_table
+
+
+def _strip(kind: Type) -> Type:
+    """A type without what is said of it, and without None beside it."""
+    if isinstance(kind, Metadata):
+        return _strip(kind.type)
+    if isinstance(kind, UnionType):
+        return _strip(next(member for member in kind.types if not isinstance(member, NoneType)))
+    return kind
 
 
 @cache

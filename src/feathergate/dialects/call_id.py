@@ -6,7 +6,9 @@ section 3.
 
 from __future__ import annotations
 
-SIGNATURE_MARK = "__thought__"
+from typing import Final
+
+SIGNATURE_MARK: Final = "__thought__"
 
 
 def split_call_id(call_id: str) -> tuple[str, str | None]:

@@ -9,12 +9,11 @@ was sent (tool names that had to be changed, for example) travels in `Context`, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from feathergate.capability import Capability
-from feathergate.dialects.thought import Remembered
 from feathergate.errors import UpstreamError
 from feathergate.events import Event
 from feathergate.wire.chat import ChatRequest
@@ -31,6 +30,20 @@ class Quirks(msgspec.Struct, frozen=True):
     renames: Mapping[str, str] = {}
     lacks: frozenset[str] = frozenset()
     pedantic: bool = False
+
+
+class Thought(msgspec.Struct, frozen=True):
+    """What belongs to one call: its own `signature`, and its message's `blocks` and `extra_content`."""
+
+    signature: str | None = None
+    blocks: tuple[dict[str, Any], ...] = ()
+    extra: dict[str, Any] | None = None
+
+
+class Remembered(Protocol):
+    """What the provider signed in earlier turns, by the call's id; see `thought.py`."""
+
+    def recall(self, call_id: str) -> Thought | None: ...
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ class Losses:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self._names)
+        return tuple(self._names) if self._names else ()
 
     def drop(self, name: str, where: str | None = None) -> None:
         """`where` is the place in this request, where it is more than the name. Raises `ClientError` if strict."""

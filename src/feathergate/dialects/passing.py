@@ -7,6 +7,8 @@ Specification: reference/wire/openai-chat.md sections 6 and 7.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 from msgspec import Raw
 
@@ -15,66 +17,39 @@ from feathergate.dialects.chat.answer import DONE, build_truncated, parse_usage
 from feathergate.dialects.chat.failure import parse_failure
 from feathergate.dialects.chat.mending import is_odd, mend_answer
 from feathergate.dialects.contract import Context
+from feathergate.dialects.pipe import Flow
 from feathergate.dialects.render import ChunkRenderer
 from feathergate.dialects.translation import Translation
 from feathergate.errors import UpstreamError
 from feathergate.wire import sse
-from feathergate.wire.chat import Usage as TokenUsage
+from feathergate.wire.chat_answer import ChunkPeek, DeltaPeek, decode_chunk_peek
 from feathergate.wire.codec import is_null
 
-
-class _DeltaPeek(msgspec.Struct, frozen=True, gc=False):
-    content: str | None = None
-    refusal: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    tool_calls: list[Raw] | None = None
-    function_call: Raw = Raw()
-    audio: Raw = Raw()
-    images: list[Raw] | None = None
+_BAD: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_decode_object: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-class _ChoicePeek(msgspec.Struct, frozen=True, gc=False):
-    index: int = 0
-    delta: _DeltaPeek | None = None
-    finish_reason: str | None = None
-
-
-class _ChunkPeek(msgspec.Struct, frozen=True, gc=False):
-    choices: list[_ChoicePeek] | None = None
-    usage: Raw = Raw()
-    error: Raw = Raw()
-
-
-_decode_chunk = msgspec.json.Decoder(_ChunkPeek).decode
-_BAD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
-
-
-class PassThrough:
+class PassThrough(Flow):
     """A `Flow` of the client's own dialect."""
 
-    __slots__ = ("_context", "_finished", "_open", "_renderer", "complete", "content", "usage")
+    __slots__ = ("_context", "_finished", "_open", "_renderer")
 
     def __init__(self, context: Context, renderer: ChunkRenderer) -> None:
-        self.content = False
-        self.complete = False
-        self.usage: TokenUsage | None = None
+        super().__init__()
         self._context = context
         self._renderer = renderer
         self._open: set[int] = set()
         self._finished: set[int] = set()
 
-    def take(self, event: sse.SseEvent) -> bytes:
-        name, data = event
-        if b"\n" in data:  # which cannot stand within a JSON string, so the lines may be joined without a loss
+    def take(self, name: bytes, data: bytes) -> bytes:
+        if sse.LF in data:  # which cannot stand within a JSON string, so the lines may be joined without a loss
             data = data.replace(b"\n", b" ")
-        if data[:1] != b"{" and data.strip() == DONE:
+        if not data.startswith(b"{") and data.strip() == DONE:
             return self._take_done()
         try:
             if not data.isascii():
                 data.decode()
-            chunk = _decode_chunk(data)
+            chunk = decode_chunk_peek(data)
         except _BAD as error:
             chunk = self._peek_at_odd(data, error)
         if name == b"error" or (chunk.error and not is_null(chunk.error)):
@@ -113,7 +88,7 @@ class PassThrough:
         self.complete = True
         return sse.DONE
 
-    def _peek_at_odd(self, data: bytes, error: Exception) -> _ChunkPeek:
+    def _peek_at_odd(self, data: bytes, error: Exception) -> ChunkPeek:
         """A chunk that is JSON but not shaped as ours passes; one that is no JSON object does not."""
         if not isinstance(error, msgspec.ValidationError):
             raise UpstreamError("The provider sent an event that is not valid JSON.", kind="protocol") from error
@@ -122,10 +97,10 @@ class PassThrough:
             members = _decode_object(data)
         except msgspec.DecodeError as cause:
             raise UpstreamError("The provider sent an event that is not a JSON object.", kind="protocol") from cause
-        return _ChunkPeek(usage=members.get("usage", Raw()), error=members.get("error", Raw()))
+        return ChunkPeek(usage=members.get("usage", Raw()), error=members.get("error", Raw()))
 
 
-def _says_something(delta: _DeltaPeek) -> bool:
+def _says_something(delta: DeltaPeek) -> bool:
     return bool(
         delta.content
         or delta.tool_calls

@@ -8,31 +8,38 @@ the events is a flow's affair: `passing.py` on the diagonal, `translation.py` fo
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import Final
 
 from feathergate.dialects.chat.answer import build_truncated
 from feathergate.errors import UpstreamError
 from feathergate.wire import sse
 from feathergate.wire.chat import Usage as TokenUsage
 
-SPACE = b" \t\r\n"
-WHOLE_STARTS = (b"{", b"[")
-STREAM_STARTS = (b"d", b"e", b"i", b"r", b":", b"\xef")
+SPACE: Final = b" \t\r\n"
+WHOLE_STARTS: Final = (b"{", b"[")
+STREAM_STARTS: Final = (b"d", b"e", b"i", b"r", b":", b"\xef")
 
 
-class Flow(Protocol):
+class Flow(ABC):
     """What becomes of a stream's events. Every method may raise `UpstreamError`."""
 
-    content: bool
-    complete: bool
-    usage: TokenUsage | None
+    __slots__ = ("complete", "content", "usage")
 
-    def take(self, event: sse.SseEvent) -> bytes:
+    def __init__(self) -> None:
+        self.content = False
+        self.complete = False
+        self.usage: TokenUsage | None = None
+
+    @abstractmethod
+    def take(self, name: bytes, data: bytes) -> bytes:
         """One event to the client's bytes."""
 
+    @abstractmethod
     def take_whole(self, body: bytes) -> bytes:
         """An answer that came whole though a stream was asked for, as the client's stream."""
 
+    @abstractmethod
     def end(self) -> bytes:
         """The upstream's body has ended without its end mark: the last bytes, if that may be."""
 
@@ -63,7 +70,7 @@ class Pipe:
     def feed(self, data: bytes) -> bytes:
         if self.complete or self.error is not None:
             return b""
-        reader, flow = self._reader, self._flow
+        flow = self._flow
         out: list[bytes] = []
         try:
             if not self._sniffed:
@@ -71,15 +78,9 @@ class Pipe:
             if self._whole is not None:
                 _collect(self._whole, data, self._limit_bytes)
                 return b""
-            events = reader.feed(data)
-            if len(events) == 1:
+            for name, payload in self._reader.feed(data):
                 self.events += 1
-                single = flow.take(events[0])
-                self.complete = flow.complete
-                return single
-            for event in events:
-                self.events += 1
-                out.append(flow.take(event))
+                out.append(flow.take(name, payload))
                 if flow.complete:
                     break
         except UpstreamError as error:
@@ -99,7 +100,7 @@ class Pipe:
             else:
                 last = self._reader.close()
                 if last is not None:
-                    out.append(_take_unterminated(flow, last))
+                    out.append(_take_unterminated(flow, *last))
                 if not flow.complete:
                     out.append(flow.end())
         except UpstreamError as error:
@@ -124,10 +125,10 @@ def _collect(whole: bytearray, data: bytes, limit_bytes: int) -> None:
         raise UpstreamError(f"The provider sent an answer of more than {limit_bytes} bytes.", kind="protocol")
 
 
-def _take_unterminated(flow: Flow, event: sse.SseEvent) -> bytes:
+def _take_unterminated(flow: Flow, name: bytes, data: bytes) -> bytes:
     """The last event, without its blank line: whole, or the mark of a truncation."""
     try:
-        return flow.take(event)
+        return flow.take(name, data)
     except UpstreamError as error:
         if error.kind == "protocol":
             raise build_truncated() from error

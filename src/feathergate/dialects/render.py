@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
-from typing import Any, ClassVar
+from typing import Any, Final
 
 from feathergate.dialects.thinking import ThinkingBlocks
 from feathergate.errors import FeatherGateError, UpstreamError
@@ -37,7 +37,7 @@ from feathergate.events import (
 from feathergate.wire import sse
 from feathergate.wire.codec import encode
 
-ERROR_TYPE = "feathergate_error"
+ERROR_TYPE: Final = "feathergate_error"
 
 
 def render_error(error: FeatherGateError) -> bytes:
@@ -105,7 +105,7 @@ def _redacted(event: RedactedReasoning) -> dict[str, Any]:
 
 
 # What an event adds to a delta; text, tools and what is not a delta have methods of their own.
-_MEMBERS: dict[type[Event], Callable[[Any], dict[str, Any]]] = {
+_MEMBERS: Final[dict[type[Event], Callable[[Any], dict[str, Any]]]] = {
     Refusal: lambda event: {"refusal": event.text},
     Reasoning: _reasoning,
     Signature: _signature,
@@ -140,7 +140,7 @@ class ChunkRenderer:
         if type(event) is Text:
             return self.render_text(event.text, event.choice)
         try:
-            return self._RENDERERS[type(event)](self, event)
+            return _RENDERERS[type(event)](self, event)
         except RecursionError as error:
             raise _build_too_deep() from error
 
@@ -202,15 +202,18 @@ class ChunkRenderer:
         tier = b"" if event.service_tier is None else b',"service_tier":' + encode(event.service_tier)
         return b'%b"choices":[],"usage":%b%b}\n\n' % (self._head, encode(event.usage), tier)
 
-    _RENDERERS: ClassVar[dict[type[Event], Callable[[Any, Any], bytes]]] = {
-        **dict.fromkeys(_MEMBERS, _other),
-        Started: _started,
-        ToolStarted: _tool_started,
-        ToolArgs: _tool_args,
-        Logprobs: _logprobs,
-        Finished: _finished,
-        Usage: _usage,
-    }
+
+# Behind the class and not in its body, where mypyc cannot have a table of methods yet.
+# ruff: noqa: SLF001
+_RENDERERS: Final[dict[type[Event], Callable[[ChunkRenderer, Any], bytes]]] = {
+    **dict.fromkeys(_MEMBERS, ChunkRenderer._other),
+    Started: ChunkRenderer._started,
+    ToolStarted: ChunkRenderer._tool_started,
+    ToolArgs: ChunkRenderer._tool_args,
+    Logprobs: ChunkRenderer._logprobs,
+    Finished: ChunkRenderer._finished,
+    Usage: ChunkRenderer._usage,
+}
 
 
 # --- a whole answer ----------------------------------------------------------------------------------------------
@@ -219,13 +222,8 @@ class ChunkRenderer:
 # One choice's events in their order, by kind. Within a kind the order counts, across kinds it does not.
 _Said = defaultdict[type[Event], list[Any]]
 
-_NOT_STARTED = Started("", "")
-_PLAIN = frozenset((Text, Finished))
-_PLAIN_ANSWER = (Started, Text, Finished, Usage)
-_PLAIN_TEMPLATE = (
-    b'{"id":%b,"object":"chat.completion","created":%d,"model":%b,"choices":[{"index":0,"message":{"role":"assistant",'
-    b'"content":%b,"refusal":null},"finish_reason":"stop","logprobs":null}],"usage":%b}'
-)
+_NOT_STARTED: Final = Started("", "")
+_PLAIN: Final = frozenset((Text, Finished))
 
 
 def _start_choice() -> _Said:
@@ -310,30 +308,40 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 def render_answer(events: Sequence[Event], fallback_id: str, created: int, *, legacy_functions: bool = False) -> bytes:
     """The `chat.completion` object that the events make; raises `UpstreamError` where they cannot be written."""
     try:
-        if tuple(map(type, events)) == _PLAIN_ANSWER:
-            plain = _render_plain(events, fallback_id, created)
-            if plain is not None:
-                return plain
-        return encode(_fold(events, fallback_id, created, legacy_functions))
+        plain = _render_plain(events, fallback_id, created)
+        return encode(_fold(events, fallback_id, created, legacy_functions)) if plain is None else plain
     except RecursionError as error:
         raise _build_too_deep() from error
 
 
-def _render_plain(events: Sequence[Any], fallback_id: str, created: int) -> bytes | None:
-    """The same bytes as `_fold`'s for the most frequent answer, in half the time (1.1 us instead of 2.3); None where it
-    says more than its four events must."""
+def _render_plain(events: Sequence[Event], fallback_id: str, created: int) -> bytes | None:
+    """The same bytes as `_fold`'s for the most frequent answer, in half the time (1.1 us instead of 2.3); None for an
+    answer of other events, or of events that say more."""
+    if len(events) != 4:
+        return None
     started, text, finished, usage = events
+    if type(started) is not Started or type(text) is not Text:
+        return None
+    if type(finished) is not Finished or type(usage) is not Usage:
+        return None
     if started.service_tier is not None or started.system_fingerprint is not None or usage.service_tier is not None:
         return None
     if finished.reason != "stop" or text.choice or finished.choice:
         return None
-    return _PLAIN_TEMPLATE % (
+    pieces = (
+        b'{"id":',
         encode(started.id or fallback_id),
-        created if started.created is None else started.created,
+        b',"object":"chat.completion","created":',
+        encode(created if started.created is None else started.created),
+        b',"model":',
         encode(started.model),
+        b',"choices":[{"index":0,"message":{"role":"assistant","content":',
         encode(text.text),
+        b',"refusal":null},"finish_reason":"stop","logprobs":null}],"usage":',
         encode(usage.usage),
+        b"}",
     )
+    return b"".join(pieces)
 
 
 def _fold(events: Iterable[Event], fallback_id: str, created: int, legacy_functions: bool) -> dict[str, Any]:

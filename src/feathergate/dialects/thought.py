@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from feathergate.dialects.contract import Remembered, Thought
 from feathergate.dialects.thinking import ThinkingBlocks
 from feathergate.events import Event, Extra, Reasoning, RedactedReasoning, Signature, ToolStarted
 from feathergate.wire.chat import Message, ToolCall
@@ -26,21 +27,9 @@ ENTRY_BYTES = 300
 """What an entry costs besides its text: two objects' heads and a place in the ordered table."""
 
 
-class Thought(msgspec.Struct, frozen=True):
-    """What belongs to one call: its own `signature`, and its message's `blocks` and `extra_content`."""
-
-    signature: str | None = None
-    blocks: tuple[dict[str, Any], ...] = ()
-    extra: dict[str, Any] | None = None
-
-
 M = TypeVar("M", bound=Message)
 
 _decode_thought = msgspec.json.Decoder(Thought).decode
-
-
-class Remembered(Protocol):
-    def recall(self, call_id: str) -> Thought | None: ...
 
 
 class ThoughtMemory:
@@ -96,7 +85,7 @@ class ThoughtRecorder:
 
     def listen(self, events: Iterable[Event]) -> None:
         for event in events:
-            hear = self._HEARERS.get(type(event))
+            hear = _HEARERS.get(type(event))
             if hear is not None:
                 hear(self, event)
 
@@ -118,11 +107,14 @@ class ThoughtRecorder:
     def _hear_extra(self, event: Extra) -> None:
         self._extra[event.choice] = event.value
 
-    _HEARERS: ClassVar[Mapping[type[Event], Callable[[ThoughtRecorder, Any], None]]] = {
-        ToolStarted: _hear_call,
-        **dict.fromkeys((Reasoning, Signature, RedactedReasoning), _hear_thinking),
-        Extra: _hear_extra,
-    }
+
+# Behind the class and not in its body, where mypyc cannot have a table of methods yet.
+# ruff: noqa: SLF001
+_HEARERS: Final[Mapping[type[Event], Callable[[ThoughtRecorder, Any], None]]] = {
+    ToolStarted: ThoughtRecorder._hear_call,
+    **dict.fromkeys((Reasoning, Signature, RedactedReasoning), ThoughtRecorder._hear_thinking),
+    Extra: ThoughtRecorder._hear_extra,
+}
 
 
 def restore_thoughts(messages: list[M], remembered: Remembered | None) -> list[M]:

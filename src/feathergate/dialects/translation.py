@@ -6,23 +6,22 @@ provider that answers a whole request with a stream is understood; chat's own wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-import msgspec
+from collections.abc import Sequence
+from typing import Final
 
 from feathergate.dialects.chat import CHAT
 from feathergate.dialects.chat.answer import peek_whole
 from feathergate.dialects.chat.mending import mend_answer
 from feathergate.dialects.contract import Context, Dialect
-from feathergate.dialects.pipe import SPACE, STREAM_STARTS
+from feathergate.dialects.pipe import SPACE, STREAM_STARTS, Flow
 from feathergate.dialects.render import ChunkRenderer, render_answer
 from feathergate.dialects.thought import ThoughtMemory, ThoughtRecorder
-from feathergate.events import Event, Text, Usage, is_content
+from feathergate.events import Event, Text, ToolStarted, Usage, is_content
 from feathergate.wire import sse
 from feathergate.wire.chat import Usage as TokenUsage
 
 
-class Translation:
+class Translation(Flow):
     """A `Flow` of another dialect's stream, rendered as chat chunks."""
 
     __slots__ = (
@@ -31,11 +30,7 @@ class Translation:
         "_decoder",
         "_dialect",
         "_recorder",
-        "_render",
         "_renderer",
-        "complete",
-        "content",
-        "usage",
     )
 
     def __init__(
@@ -45,21 +40,20 @@ class Translation:
         renderer: ChunkRenderer,
         recorder: ThoughtRecorder | None = None,
     ) -> None:
-        self.content = False
-        self.complete = False
-        self.usage: TokenUsage | None = None
+        super().__init__()
         self._dialect = dialect
         self._context = context
         self._decoder = dialect.open_stream(context)
         self._decode = self._decoder.decode
         self._renderer = renderer
-        self._render = renderer.render
         self._recorder = recorder
 
-    def take(self, event: sse.SseEvent) -> bytes:
-        events = self._decode(*event)
-        if len(events) == 1 and self.content and type(events[0]) is Text:
-            return self._render(events[0])
+    def take(self, name: bytes, data: bytes) -> bytes:
+        events = self._decode(name, data)
+        if len(events) == 1 and self.content:
+            event = events[0]
+            if type(event) is Text:
+                return self._renderer.render_text(event.text, event.choice)
         out = self._render_all(events)
         return out + self.end() if self._decoder.complete else out
 
@@ -83,14 +77,17 @@ class Translation:
                 self.usage = event.usage
         if self._recorder is not None:
             self._recorder.listen(events)
-        return b"".join(map(self._render, events))
+        return b"".join([self._renderer.render(event) for event in events])
 
 
-class Whole(msgspec.Struct, frozen=True, gc=False):
+class Whole:
     """An answer for a client that asked for it whole."""
 
-    body: bytes
-    usage: TokenUsage | None
+    __slots__ = ("body", "usage")
+
+    def __init__(self, body: bytes, usage: TokenUsage | None) -> None:
+        self.body: Final = body
+        self.usage: Final = usage
 
 
 def translate_whole(
@@ -108,7 +105,7 @@ def translate_whole(
         peek = peek_whole(body)
         return Whole(mend_answer(body) if peek.odd else body, peek.usage)
     events = _read_stream(body, dialect, context, limit_bytes) if is_stream else dialect.parse_answer(body, context)
-    if thoughts is not None:
+    if thoughts is not None and any(type(event) is ToolStarted for event in events):
         recorder = ThoughtRecorder(thoughts)
         recorder.listen(events)
         recorder.keep()
@@ -126,8 +123,7 @@ def _read_stream(body: bytes, dialect: Dialect, context: Context, limit_bytes: i
     return [*events, *decoder.finish()]
 
 
-def _find_usage(events: Iterable[Event]) -> TokenUsage | None:
-    for event in events:
-        if type(event) is Usage:
-            return event.usage
-    return None
+def _find_usage(events: Sequence[Event]) -> TokenUsage | None:
+    """Usage stands last, where it stands at all."""
+    last = events[-1]
+    return last.usage if type(last) is Usage else None

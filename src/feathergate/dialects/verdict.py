@@ -7,9 +7,10 @@ masked here, for all dialects. Source: DESIGN.md, "Errors".
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
-from feathergate.errors import UpstreamError, UpstreamKind
+from feathergate.errors import UpstreamError, UpstreamKind, UpstreamReason
 from feathergate.wire.masking import mask_secrets
 
 
@@ -35,6 +36,40 @@ _VERDICTS: dict[int, Verdict] = {
 }
 _OTHER_4XX = Verdict(400, "status", retryable=False)
 _FAILED = Verdict(502, "status", retryable=True)
+
+
+_REASONS: dict[str, UpstreamReason] = {
+    "context_length_exceeded": "context_window",
+    "content_policy_violation": "content_policy",
+    "content_filter": "content_policy",
+}
+# Hosts that speak OpenAI's protocol often have no code of their own for these.
+_REASONS_BY_WORDS: tuple[tuple[re.Pattern[str], UpstreamReason], ...] = (
+    (
+        re.compile(
+            r"(maximum|max) (context|model) length|context (length|window|limit)|(prompt|input) is too (long|large)"
+            r"|(input|prompt).{0,60}exceeds? the (maximum|limit)",
+            re.IGNORECASE,
+        ),
+        "context_window",
+    ),
+    (
+        re.compile(r"content (management|filtering|safety|usage)? ?policy|safety system|content filter", re.IGNORECASE),
+        "content_policy",
+    ),
+)
+_WORDS_LIMIT = 2000
+
+
+def find_reason(status: int, code: str | None, message: str) -> UpstreamReason:
+    """Why the request was refused, where another model may take it; by the code, else by the words of a 400 or 413."""
+    known = _REASONS.get(code or "")
+    if known is not None:
+        return known
+    if status not in (400, 413):
+        return ""
+    words = message[:_WORDS_LIMIT]
+    return next((reason for pattern, reason in _REASONS_BY_WORDS if pattern.search(words)), "")
 
 
 def judge_status(status: int) -> Verdict:
@@ -66,4 +101,5 @@ def build_refusal(
         param=_masked(param),
         code="insufficient_quota" if quota else _masked(code),
         retry_after_s=retry_after_s,
+        reason="" if quota else find_reason(status, code, message),
     )

@@ -7,11 +7,12 @@ back and does not try again: `exchange.py` does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
-import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
+from feathergate.deployment import Deployment
 from feathergate.dialects.chat import CHAT
 from feathergate.dialects.contract import Built
 from feathergate.dialects.passing import PassThrough
@@ -21,39 +22,49 @@ from feathergate.dialects.thought import ThoughtRecorder
 from feathergate.dialects.translation import Translation
 from feathergate.gateway.reading import Reading
 from feathergate.gateway.relay import Relay
-from feathergate.runtime import Deployment, Runtime
+from feathergate.runtime import Runtime
 from feathergate.transport.media import File, inline_remotes
 from feathergate.wire.chat import ChatRequest, Message
 from feathergate.wire.codec import Members, decode_chat, encode
 
 # Two names of one parameter: the client's word wins under either.
-_SYNONYMS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+_SYNONYMS: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """What the client asked, and what every attempt has in common. `deadline` is the loop's time."""
+class Asked:
+    """What the client asked, and what every attempt has in common. `deadline` is the loop's time, `size_bytes` that of
+    the body, with the files that were put into it. Immutable."""
 
-    request: ChatRequest
-    members: Members
-    request_id: str
-    created: int
-    deadline: float
+    __slots__ = ("created", "deadline", "members", "request", "request_id", "size_bytes")
+
+    def __init__(
+        self,
+        request: ChatRequest,
+        members: Members,
+        request_id: str,
+        created: int,
+        deadline: float,
+        size_bytes: int,
+    ) -> None:
+        self.request: Final = request
+        self.members: Final = members
+        self.request_id: Final = request_id
+        self.created: Final = created
+        self.deadline: Final = deadline
+        self.size_bytes: Final = size_bytes
 
     @property
     def stream(self) -> bool:
         return bool(self.request.stream)
 
-    @property
-    def size_bytes(self) -> int:
-        """Of all messages together."""
-        return sum(memoryview(message).nbytes for message in self.request.messages)
-
 
 def inline_media(asked: Asked, messages: Sequence[Message], files: Mapping[str, File]) -> Asked:
     """The same request with the files in the place of their URLs; `messages` are its own, decoded."""
     raw = inline_remotes(asked.request.messages, messages, files)
+    request = replace(asked.request, messages=raw)
     members = {**asked.members, "messages": Raw(b"[%b]" % b",".join(raw))}
-    return replace(asked, request=replace(asked.request, messages=raw), members=members)
+    size_bytes = sum([memoryview(message).nbytes for message in raw])
+    return Asked(request, members, asked.request_id, asked.created, asked.deadline, max(asked.size_bytes, size_bytes))
 
 
 def start_attempt(runtime: Runtime, deployment: Deployment, asked: Asked, built: Built) -> Relay:
@@ -75,7 +86,9 @@ def start_attempt(runtime: Runtime, deployment: Deployment, asked: Asked, built:
     stream = asked.stream
     pipe = _open_pipe(reading, asked, server.upstream_event_limit_bytes) if stream else None
     upstream = deployment.build_upstream(built, stream=stream)
-    relay = Relay(shared.ticker, reading, pipe, asked.deadline, upstream.timeouts.idle_s)
+    idle_s, keep_alive_s = upstream.timeouts.idle_s, server.sse_keep_alive_s
+    least_chars_per_s = server.slow_stream_chars_per_s
+    relay = Relay(shared.ticker, reading, pipe, asked.deadline, idle_s, keep_alive_s, least_chars_per_s)
     relay.attach(deployment.transport.send(upstream, relay))
     return relay
 

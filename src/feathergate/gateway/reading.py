@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Final
 
 from feathergate.dialects.contract import Context, Dialect
 from feathergate.dialects.thought import ThoughtMemory
 from feathergate.dialects.translation import Whole, translate_whole
 
 
-class Reading(msgspec.Struct, frozen=True):
-    """How an answer is to be read."""
+class Reading:
+    """How an answer is to be read. Immutable."""
 
-    dialect: Dialect
-    context: Context
-    fallback_id: str
-    created: int
-    body_limit_bytes: int
-    secrets: tuple[str, ...] = ()
-    thoughts: ThoughtMemory | None = None
+    __slots__ = ("body_limit_bytes", "context", "created", "dialect", "fallback_id", "secrets", "thoughts")
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        context: Context,
+        fallback_id: str,
+        created: int,
+        body_limit_bytes: int,
+        secrets: tuple[str, ...] = (),
+        thoughts: ThoughtMemory | None = None,
+    ) -> None:
+        self.dialect: Final = dialect
+        self.context: Final = context
+        self.fallback_id: Final = fallback_id
+        self.created: Final = created
+        self.body_limit_bytes: Final = body_limit_bytes
+        self.secrets: Final = secrets
+        self.thoughts: Final = thoughts
 
     def translate(self, body: bytes) -> Whole:
         return translate_whole(

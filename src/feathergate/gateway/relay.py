@@ -1,9 +1,9 @@
 """Bytes from upstream to the client: the sink of one call.
 
-Until the commit barrier it keeps what comes; `ready` resolves at the first content, at the end, or at the first
-failure, whichever is first, and whoever holds the logic decides. Once `open`ed it writes straight to the client's
-connection, one write a read, without a task switch. It watches its own deadlines through the ticker: the barrier's
-time limit, the keep-alive comments behind it, the wait for each event, and the whole request's end. What nobody
+Until it is `open`ed it keeps what comes; `ready` resolves at the first content, at the end, or at the first failure,
+whichever is first, and whoever holds the logic decides. Once open it writes straight to the client's connection, one
+write a read, without a task switch. It watches its own deadlines through the ticker: keep-alive comments, the wait
+for each event, and the whole request's end. What nobody
 foresaw while bytes move ends the answer here, as our own fault. Source: DESIGN.md, "One request".
 """
 
@@ -11,18 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Final
 
 from feathergate.dialects.pipe import Pipe
 from feathergate.dialects.render import render_error_event
 from feathergate.dialects.translation import Whole
-from feathergate.errors import (
-    DeadlineError,
-    FeatherGateError,
-    InternalError,
-    RequestTimeoutError,
-    UpstreamError,
-    forget_frames,
-)
+from feathergate.errors import FeatherGateError, UpstreamError, forget_frames
+from feathergate.gateway.failure import build_internal, build_late, build_silent, build_slow, build_too_large
+from feathergate.gateway.pace import Pace
 from feathergate.gateway.reading import Reading
 from feathergate.http.contract import Call, Headers, Responder
 from feathergate.http.ticker import NEVER, Ticker
@@ -30,31 +26,33 @@ from feathergate.wire.chat import Usage
 from feathergate.wire.masking import MASK
 from feathergate.wire.sse import KEEP_ALIVE
 
-_log = logging.getLogger("feathergate.gateway")
+_log: Final = logging.getLogger("feathergate.gateway")
 
-COMMIT_LIMIT_S = 10.0
 KEEP_ALIVE_S = 10.0
-ERROR_BODY_LIMIT_BYTES = 1024 * 1024
+ERROR_BODY_LIMIT_BYTES: Final = 1024 * 1024
 ERROR_BODY_S = 2.0
 OFF_LOOP_BYTES = 512 * 1024
-_LINGER_S = 0.25
+_LINGER_S: Final = 0.25
 
 
 class Relay:
     """An `UpstreamSink`. With a `pipe` the answer is streamed to the client, without one it is whole.
 
-    `event_timeout_s` bounds the wait for a stream's first and each next event; comments are none.
+    `event_timeout_s` bounds the wait for a stream's first and each next event; comments are none. A stream of fewer
+    than `least_chars_per_s` has stalled (0: it may drip).
     """
 
     __slots__ = (
         "_body",
         "_call",
-        "_commit_deadline",
         "_done",
         "_event_timeout_s",
         "_events",
         "_heard",
         "_held",
+        "_keep_alive_s",
+        "_least_chars_per_s",
+        "_pace",
         "_paused",
         "_pipe",
         "_reading",
@@ -70,6 +68,7 @@ class Relay:
         "headers",
         "over",
         "ready",
+        "started",
         "whole",
     )
 
@@ -80,6 +79,8 @@ class Relay:
         pipe: Pipe | None,
         total_deadline: float,
         event_timeout_s: float = NEVER,
+        keep_alive_s: float = KEEP_ALIVE_S,
+        least_chars_per_s: float = 0.0,
     ) -> None:
         self.ready: asyncio.Future[None] = ticker.loop.create_future()
         self._done: asyncio.Future[None] | None = None
@@ -99,14 +100,14 @@ class Relay:
         self._body: bytes | bytearray = b""
         self._held: list[bytes] = []
         self._wrote = 0.0
-        self._heard = ticker.time
         self._paused = False
         self._events = 0
         self._event_timeout_s = event_timeout_s
-        self._commit_deadline = NEVER
+        self._keep_alive_s = keep_alive_s
+        self._least_chars_per_s = least_chars_per_s
+        self._pace: Pace | None = None
+        self.started = self._heard = ticker.now()
         if pipe is not None:
-            self._heard = ticker.now()
-            self._commit_deadline = self._heard + COMMIT_LIMIT_S
             self._move_deadline()
 
     @property
@@ -122,21 +123,22 @@ class Relay:
         self._call = call
         self._ticker.watch(self)
 
-    def open(self, responder: Responder, headers: bytes) -> asyncio.Future[None]:
-        """Commit: send the head and what was held back, and write what comes from now on as it comes.
+    def open(self, responder: Responder, headers: bytes | None) -> asyncio.Future[None]:
+        """Commit: send the head (None where it has been sent) and what was held back, and write what comes from now on
+        as it comes.
 
         What is returned resolves when the client has got all that it will."""
         self._done = done = self._ticker.loop.create_future()
         self._responder = responder
         responder.on_pause = self._pause
         responder.on_resume = self._resume
-        responder.start(200, headers)
+        if headers is not None:
+            responder.start(200, headers)
         held, self._held = b"".join(self._held), []
-        self._write(held or KEEP_ALIVE)
+        self._write(held)
         if self.over:
             self._end_answer()
             return done
-        self._commit_deadline = NEVER
         self._move_deadline()
         return done
 
@@ -144,6 +146,11 @@ class Relay:
         """The client has left: close the upstream connection at once. Nobody is to blame."""
         self.client_left = True
         self._settle(cancel=True)
+
+    def let_go(self) -> None:
+        """Another attempt has answered: close the upstream connection, if there is still something to come."""
+        if not self.over:
+            self._settle(cancel=True)
 
     def break_off(self, error: FeatherGateError) -> None:
         """The gateway itself cannot go on: close the upstream connection, and tell a client that is listening."""
@@ -173,6 +180,8 @@ class Relay:
                 responder.write(out)
             elif out:
                 self._held.append(out)
+            if self._pace is not None:
+                self._pace.add(out)
             if pipe.events != self._events:
                 self._events = pipe.events
                 self._heard = self._ticker.time
@@ -225,21 +234,20 @@ class Relay:
         if self.over:
             self._settle(cancel=True)
         elif now >= self._total_deadline:
-            self._fail(self._find_refusal() or self._build_late(), cancel=True)
+            self._fail(self._find_refusal() or build_late(unread=self._paused), cancel=True)
         elif now >= self._heard + self._event_timeout_s and not self._paused:
-            self._fail(_build_silent(), cancel=True)
+            self._fail(build_silent(), cancel=True)
+        elif self._pace is not None and not self._paused and self._pace.is_slow(now):
+            self._fail(build_slow(), cancel=True)
         else:
             self._keep_waiting(now)
 
     def _keep_waiting(self, now: float) -> None:
-        """Nothing is over yet: past the barrier a sign of life is due, before it the barrier's limit."""
-        if self._responder is not None and now >= self._wrote + KEEP_ALIVE_S:
+        """Nothing is over yet: past the barrier a sign of life is due."""
+        if self._responder is not None and now >= self._wrote + self._keep_alive_s:
             if not self._paused:
                 self._write(KEEP_ALIVE)
             self._wrote = now
-        elif now >= self._commit_deadline:
-            self._commit_deadline = NEVER
-            self._resolve_ready()
         self._move_deadline()
 
     def _move_deadline(self) -> None:
@@ -247,20 +255,10 @@ class Relay:
         if self._pipe is None:
             self.deadline = self._total_deadline
             return
-        next_ping = self._wrote + KEEP_ALIVE_S if self._responder is not None else NEVER
+        next_ping = self._wrote + self._keep_alive_s if self._responder is not None else NEVER
         next_event = NEVER if self._paused else self._heard + self._event_timeout_s
-        self.deadline = min(self._total_deadline, self._commit_deadline, next_ping, next_event)
-
-    def _build_late(self) -> FeatherGateError:
-        """Whose time it was: a client that does not read its answer cannot blame the provider for it."""
-        if self._paused:
-            return RequestTimeoutError("The answer was not read in time. Read it faster.")
-        return DeadlineError(
-            "The request took longer than the gateway allows. Ask for a shorter answer, or raise "
-            "router_settings.timeout.",
-            kind="timeout_total",
-            retryable=False,
-        )
+        next_window = NEVER if self._pace is None or self._paused else self._pace.until
+        self.deadline = min(self._total_deadline, next_ping, next_event, next_window)
 
     # --- steps ---
 
@@ -270,7 +268,9 @@ class Relay:
             self._responder.write(data)
 
     def _reach_content(self) -> None:
-        self.first_content = self._ticker.now()
+        self.first_content = now = self._ticker.now()
+        if self._least_chars_per_s and self._pipe is not None:
+            self._pace = Pace(self._least_chars_per_s, now)
         self._resolve_ready()
 
     def _resolve_ready(self) -> None:
@@ -292,10 +292,7 @@ class Relay:
         if len(body) <= limit_bytes:
             return
         if whole:
-            self._fail(
-                UpstreamError(f"The provider's answer is larger than {limit_bytes} bytes.", kind="protocol"),
-                cancel=True,
-            )
+            self._fail(build_too_large(limit_bytes), cancel=True)
         else:
             self._fail(self._find_refusal() or build_internal(), cancel=True)
 
@@ -389,18 +386,9 @@ class Relay:
 
     def _resume(self) -> None:
         self._paused = False
-        self._heard = self._ticker.now()
+        self._heard = now = self._ticker.now()
+        if self._pace is not None:
+            self._pace.restart(now)
         self._move_deadline()
         if self._call is not None:
             self._call.resume()
-
-
-def build_internal() -> InternalError:
-    return InternalError("The gateway failed. Its log tells more under this request's id.")
-
-
-def _build_silent() -> DeadlineError:
-    return DeadlineError(
-        "The provider's stream fell silent: no event came in time. Try again, or raise the model's stream_timeout.",
-        kind="idle",
-    )

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from feathergate.http.contract import HttpError, Sink, Timeouts
 from feathergate.http.response import ResponseReader
 from feathergate.http.ticker import Ticker
 
-_log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
 
 class Carrier(Protocol):

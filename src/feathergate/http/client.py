@@ -14,7 +14,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from feathergate.http.call import Exchange
 from feathergate.http.connect import Route, dial
@@ -24,10 +24,10 @@ from feathergate.http.proxy import Proxy
 from feathergate.http.response import ResponseReader
 from feathergate.http.ticker import NEVER, Ticker
 
-_log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
 _STALE_S = 1.0  # a pooled connection that ends later than this after a request was not stale: the upstream worked
-_JOIN_LIMIT_BYTES = 16 * 1024  # a body up to this is copied behind its head: one buffer, one TLS record
+_JOIN_LIMIT_BYTES: Final = 16 * 1024  # a body up to this is copied behind its head: one buffer, one TLS record
 
 
 class Pool:

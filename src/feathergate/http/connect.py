@@ -8,6 +8,7 @@ than by `create_connection`, because only then is it certain which step failed. 
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import itertools
 import socket
@@ -30,6 +31,10 @@ _SOCKET_OPTIONS = (
     ("IPPROTO_TCP", "TCP_KEEPCNT", 3),
     ("IPPROTO_TCP", "TCP_USER_TIMEOUT", 60_000),
 )
+
+
+# What a connection fails with before the network is asked: no descriptor, no memory.
+_EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 class Address(NamedTuple):
@@ -62,7 +67,8 @@ def build_ssl_context(ca_file: str | None = None) -> ssl.SSLContext:
 
 
 async def dial(route: Route, protocol: asyncio.Protocol, timeouts: Timeouts) -> None:
-    """Connect `protocol` to the route's origin. Raises HttpError of kind dns, connect, tls or timeout_connect."""
+    """Connect `protocol` to the route's origin. Raises HttpError of kind dns, connect, tls or timeout_connect, or
+    exhausted, where this machine has no means for one more connection."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeouts.connect_s
     sock = await _open_socket(route, deadline)
@@ -115,7 +121,8 @@ async def _resolve(host: str, port: int, deadline: float) -> list[Address]:
     except TimeoutError as error:
         raise _failure("dns", f"{host} was not resolved in time") from error
     except (OSError, UnicodeError) as error:  # UnicodeError: a label that no name can have
-        raise _failure("dns", f"{host} was not resolved: {error}") from error
+        kind: HttpErrorKind = "exhausted" if _is_exhausted(error) or not _has_descriptor() else "dns"
+        raise _failure(kind, f"{host} was not resolved: {error}") from error
     return _alternate([Address(family, sockaddr) for family, _, _, _, sockaddr in found])
 
 
@@ -148,7 +155,20 @@ async def _connect(addresses: list[Address], deadline: float) -> socket.socket:
             failure = error
     if isinstance(failure, TimeoutError):
         raise _failure("timeout_connect", "no TCP connection in time") from failure
-    raise _failure("connect", f"no TCP connection: {failure}") from failure
+    raise _failure("exhausted" if _is_exhausted(failure) else "connect", f"no TCP connection: {failure}") from failure
+
+
+def _is_exhausted(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in _EXHAUSTED
+
+
+def _has_descriptor() -> bool:
+    """Whether one is to be had: a resolver that gets none fails as if there were no such name."""
+    try:
+        socket.socket().close()
+    except OSError:
+        return False
+    return True
 
 
 async def _connect_one(address: Address, deadline: float) -> socket.socket:

@@ -15,51 +15,51 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import cast
-from weakref import WeakValueDictionary
+from typing import Final, cast
 
 from feathergate.http.answer import Answer
 from feathergate.http.contract import Handler, Request
-from feathergate.http.known_head import KnownHead, learn_head
+from feathergate.http.known_head import KnownHead, KnownHeads, learn_head
 from feathergate.http.limits import ServerLimits
 from feathergate.http.reader import BODY, HEAD, IDLE, OVER, Incoming, RequestReader
 from feathergate.http.request import ALLOW, RefusedError
 from feathergate.http.ticker import NEVER, Ticker
 
-logger = logging.getLogger("feathergate.http")
+logger: Final = logging.getLogger("feathergate.http")
 
 ErrorBody = Callable[[int, str, bytes], tuple[bytes, bytes]]
 
-_SLICE_BYTES = 16 * 1024
-_WRITE_HIGH_WATER_BYTES = 64 * 1024
-_WRITE_LOW_WATER_BYTES = 16 * 1024
+_SLICE_BYTES: Final = 16 * 1024
+_WRITE_HIGH_WATER_BYTES: Final = 64 * 1024
+_WRITE_LOW_WATER_BYTES: Final = 16 * 1024
 
 # To learn a head costs 4 µs, lost on a client whose every head differs (it holds an id, say), or comes only once: a
 # connection learns from its second request on, and this many times without use.
-_LESSONS = 4
+_LESSONS: Final = 4
 
 # How long a client may go on sending after its last answer before it is cut off.
 _LINGER_S = 5.0
 # How long a connection that has not carried a request yet may stay open in a drain.
-_DRAIN_GRACE_S = 0.5
+_DRAIN_GRACE_S: Final = 0.5
 # A body that takes longer than this must come at this rate, on average.
 _SLOW_BODY_S = 60.0
-_SLOW_BODY_BYTES_PER_S = 500
+_SLOW_BODY_BYTES_PER_S: Final = 500
 # Connections above the limit that are still told why; more are dropped at once.
 _EXPLAINED_REFUSALS = 256
 
 # What a connection waits for: more input, by the reader's phase, or one of these two: the answer at hand (or room to
 # send the next), and the connection's end.
-_ANSWER, _END = range(OVER + 1, OVER + 3)
+_ANSWER: Final = 4
+_END: Final = 5
 
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_NO_INPUT = memoryview(b"")
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_NO_INPUT: Final = memoryview(b"")
 
 
 class Service:
     """What all connections of one server share."""
 
-    __slots__ = ("connections", "draining", "emptied", "error_body", "handler", "heads", "limits", "ticker")
+    __slots__ = ("awaited", "connections", "draining", "emptied", "error_body", "handler", "heads", "limits", "ticker")
 
     def __init__(self, handler: Handler, limits: ServerLimits, ticker: Ticker, error_body: ErrorBody) -> None:
         self.handler = handler
@@ -67,8 +67,9 @@ class Service:
         self.ticker = ticker
         self.error_body = error_body
         self.connections: set[Connection] = set()
-        # Shared by the connections whose clients send the same, and gone with the last of them.
-        self.heads: WeakValueDictionary[tuple[bytes, bytes], KnownHead] = WeakValueDictionary()
+        self.heads = KnownHeads()
+        # Those whose end a drain waits for, and that there is none left.
+        self.awaited: set[Connection] = set()
         self.emptied = asyncio.Event()
         self.draining = False
 
@@ -157,7 +158,8 @@ class Connection(asyncio.Protocol):
         service = self._service
         service.ticker.forget(self)
         service.connections.discard(self)
-        if not service.connections:
+        service.awaited.discard(self)
+        if not service.awaited:
             service.emptied.set()
         self._await_end()
         self.deadline = NEVER
@@ -252,7 +254,13 @@ class Connection(asyncio.Protocol):
         known = learn_head(data, asked, self._service.limits)
         if known is not None:
             self._lessons -= 1
-            self._known = self._service.heads.setdefault((known.before, known.after), known)
+            self._forget_head()
+            self._known = self._service.heads.hold(known)
+
+    def _forget_head(self) -> None:
+        if self._known is not None:
+            self._service.heads.release(self._known)
+            self._known = None
 
     def _advance(self) -> None:
         """Hand out a request if one waits and may go, see to the next turn, and set the deadline of more input."""
@@ -389,6 +397,6 @@ class Connection(asyncio.Protocol):
 
     def _await_end(self) -> None:
         self._awaited = _END
-        self._known = None
+        self._forget_head()
         self._unread = _NO_INPUT
         self._reader.stop()

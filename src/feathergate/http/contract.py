@@ -25,6 +25,7 @@ HttpErrorKind = Literal[
     "timeout_total",
     "reset",
     "protocol",
+    "exhausted",
 ]
 
 

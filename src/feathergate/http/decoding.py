@@ -9,14 +9,15 @@ RFC 1950, RFC 1952.
 from __future__ import annotations
 
 import zlib
+from typing import Final
 
 from feathergate.http.contract import HttpError
 
-RATIO_LIMIT = 100  # decoded bytes for one encoded byte…
-RATIO_FLOOR_BYTES = 1024 * 1024  # …which nobody looks at below this
-_SLICE_BYTES = 16 * 1024  # a bomb is noticed within one, before it has cost the loop much time
+RATIO_LIMIT: Final = 100  # decoded bytes for one encoded byte…
+RATIO_FLOOR_BYTES: Final = 1024 * 1024  # …which nobody looks at below this
+_SLICE_BYTES: Final = 16 * 1024  # a bomb is noticed within one, before it has cost the loop much time
 
-_WINDOW_BITS = {
+_WINDOW_BITS: Final = {
     b"gzip": 16 + zlib.MAX_WBITS,
     b"x-gzip": 16 + zlib.MAX_WBITS,
     b"deflate": zlib.MAX_WBITS,

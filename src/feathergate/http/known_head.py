@@ -11,32 +11,48 @@ section 6.
 from __future__ import annotations
 
 import re
+from typing import Final
 
-import msgspec
-
-from feathergate.http.contract import Header, Request
+from feathergate.http.contract import Request
 from feathergate.http.limits import ServerLimits
 
-_END = b"\r\n\r\n"
-_LENGTH = b"content-length"
-_LENGTH_LINE = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,8})\r\n")
-_MOST_DIGITS = 8
+_END: Final = b"\r\n\r\n"
+_LENGTH: Final = b"content-length"
+_LENGTH_LINE: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,8})\r\n")
+_MOST_DIGITS: Final = 8
 
 # A request with one of these is not wholly described by its head and one length.
-_UNREPEATABLE = (b"\r\ntransfer-encoding:", b"\r\nexpect:", b"\r\nupgrade:")
+_UNREPEATABLE: Final = (b"\r\ntransfer-encoding:", b"\r\nexpect:", b"\r\nupgrade:")
 
 
-class KnownHead(msgspec.Struct, frozen=True, weakref=True, eq=False):
-    """`before` and `after` are the head's bytes around the digits of content-length; the rest is what they mean."""
+class KnownHead:
+    """`before` and `after` are the head's bytes around the digits of content-length; the rest is what they mean.
 
-    before: bytes
-    after: bytes
-    method: str
-    path: str
-    query: str
-    headers: list[Header]
-    length_index: int
-    body_limit_bytes: int
+    `holders` counts the connections that have it from `KnownHeads`.
+    """
+
+    __slots__ = (
+        "after",
+        "before",
+        "body_limit_bytes",
+        "headers",
+        "holders",
+        "length_index",
+        "method",
+        "path",
+        "query",
+    )
+
+    def __init__(self, before: bytes, after: bytes, request: Request, length_index: int, body_limit_bytes: int) -> None:
+        self.before: Final = before
+        self.after: Final = after
+        self.method: Final = request.method
+        self.path: Final = request.path
+        self.query: Final = request.query
+        self.headers: Final = list(request.headers)
+        self.length_index: Final = length_index
+        self.body_limit_bytes: Final = body_limit_bytes
+        self.holders = 0
 
     def read(self, data: bytes, peer: str) -> Request | None:
         """The request that `data` is if it repeats this head, with the length and body of its own."""
@@ -56,6 +72,34 @@ class KnownHead(msgspec.Struct, frozen=True, weakref=True, eq=False):
         return Request(self.method, self.path, self.query, headers, data[body_start:], peer)
 
 
+class KnownHeads:
+    """Those of one server's connections: one for all whose clients send the same, gone with the last of them."""
+
+    __slots__ = ("_heads",)
+
+    def __init__(self) -> None:
+        self._heads: dict[tuple[bytes, bytes], KnownHead] = {}
+
+    def __len__(self) -> int:
+        return len(self._heads)
+
+    def hold(self, known: KnownHead) -> KnownHead:
+        """The one to be used of those that equal `known`; a connection gives it back with `release`."""
+        shared = self._heads.setdefault((known.before, known.after), known)
+        shared.holders += 1
+        return shared
+
+    def release(self, shared: KnownHead) -> None:
+        shared.holders -= 1
+        key = (shared.before, shared.after)
+        if not shared.holders and self._heads.get(key) is shared:
+            del self._heads[key]
+
+    def forget(self) -> None:
+        """Hand out no more of those that are held now, since the limits are others."""
+        self._heads.clear()
+
+
 def learn_head(data: bytes, request: Request, limits: ServerLimits) -> KnownHead | None:
     """What can be kept of `data`, from which all of `request` and nothing else was read; None if it cannot repeat.
 
@@ -73,13 +117,5 @@ def learn_head(data: bytes, request: Request, limits: ServerLimits) -> KnownHead
     if any(name in head for name in _UNREPEATABLE):
         return None
     start, end = length.span(1)
-    return KnownHead(
-        before=data[:start],
-        after=data[end:head_size],
-        method=request.method,
-        path=request.path,
-        query=request.query,
-        headers=list(request.headers),
-        length_index=next(index for index, (name, _) in enumerate(request.headers) if name == _LENGTH),
-        body_limit_bytes=limits.body_bytes,
-    )
+    index = [name for name, _ in request.headers].index(_LENGTH)
+    return KnownHead(data[:start], data[end:head_size], request, index, limits.body_bytes)

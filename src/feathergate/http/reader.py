@@ -8,8 +8,9 @@ Specification: RFC 9112 sections 2 to 7.
 
 from __future__ import annotations
 
+from typing import Final
+
 import httptools
-import msgspec
 
 from feathergate.http.contract import Header, Request
 from feathergate.http.limits import ServerLimits
@@ -23,18 +24,24 @@ from feathergate.http.request import (
 )
 
 # Where the input stands: between requests, in a head, in a body, or closed to anything more.
-IDLE, HEAD, BODY, OVER = range(4)
+IDLE: Final = 0
+HEAD: Final = 1
+BODY: Final = 2
+OVER: Final = 3
 
 # Chunk sizes, extensions and trailers: what one byte of body may cost (`1 CRLF x CRLF` is 6 for 1).
-_FRAMING_PER_BODY_BYTE = 8
+_FRAMING_PER_BODY_BYTE: Final = 8
 
 
-class Incoming(msgspec.Struct, frozen=True):
-    """A complete request, or why there is none, and what its answer must know of it."""
+class Incoming:
+    """A complete request, or why there is none, and what its answer must know of it. Immutable."""
 
-    asked: Request | RefusedError
-    keep_alive: bool = False
-    http10: bool = False
+    __slots__ = ("asked", "http10", "keep_alive")
+
+    def __init__(self, asked: Request | RefusedError, keep_alive: bool = False, http10: bool = False) -> None:
+        self.asked: Final = asked
+        self.keep_alive: Final = keep_alive
+        self.http10: Final = http10
 
 
 class RequestReader:
@@ -61,8 +68,6 @@ class RequestReader:
         "ready_bytes",
     )
 
-    _request: Request
-
     def __init__(self, limits: ServerLimits, peer: str = "") -> None:
         self.phase = IDLE
         self.ready: list[Incoming] = []
@@ -74,6 +79,7 @@ class RequestReader:
         self._version = ""
         self._target = b""
         self._headers: list[Header] = []
+        self._request: Request | None = None
         self._head_bytes = 0
         self._keep_alive = False
         self._upgrading = False
@@ -190,10 +196,9 @@ class RequestReader:
             self._body += data
 
     def on_message_complete(self) -> None:
-        if self._upgrading:
+        request, self._request = self._request, None
+        if request is None:  # the parser's message ends with its upgrade, ours goes on
             return
-        request = self._request
-        del self._request
         request.body = bytes(self._body)
         self._body = b""
         self.continue_due = False

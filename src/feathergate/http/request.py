@@ -11,17 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import chain
+from typing import Final
 
 from feathergate.http.contract import Header
 from feathergate.http.limits import ServerLimits
 
-METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
-ALLOW = b"allow: " + b", ".join(METHODS) + b"\r\n"
+METHODS: Final = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
+ALLOW: Final = b"allow: " + b", ".join(METHODS) + b"\r\n"
 
-_VERSIONS = frozenset(("1.0", "1.1"))
+_VERSIONS: Final = frozenset(("1.0", "1.1"))
 
 # Two of one of these would let us and another reader of the same bytes choose differently.
-_SINGLE_FIELDS = frozenset(
+_SINGLE_FIELDS: Final = frozenset(
     (
         b"authorization",
         b"content-encoding",
@@ -34,12 +35,12 @@ _SINGLE_FIELDS = frozenset(
     )
 )
 
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 # What `name: value\r\n` costs beside its name and value.
-_FIELD_OVERHEAD_BYTES = 4
+_FIELD_OVERHEAD_BYTES: Final = 4
 
-_OTHER_PROTOCOLS = (
+_OTHER_PROTOCOLS: Final = (
     (b"\x16\x03", "This port speaks plain HTTP, and these bytes are TLS; use http:// in the URL."),
     (b"PRI * HTTP/2", "This port speaks HTTP/1.1, not HTTP/2; put a proxy in front for HTTP/2."),
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import overload
+from typing import Final, overload
 
 import httptools
 
@@ -20,10 +20,10 @@ from feathergate.http.contract import Header, Headers, HttpError, find_header
 from feathergate.http.decoding import Decoder, build_decoder
 from feathergate.http.limits import ClientLimits
 
-INTERIM_LIMIT = 16
-_CODING = re.compile(rb"\r\n(transfer|content)-encoding:[ \t]*([^\r]*)", re.IGNORECASE)
-_TRANSFER_CODINGS: dict[str, tuple[list[bytes], ...]] = {"HTTP/1.1": ([], [b"chunked"]), "HTTP/1.0": ([],)}
-_USUAL_CODINGS: tuple[list[Header], ...] = ([], [(b"Transfer", b"chunked")], [(b"transfer", b"chunked")])
+INTERIM_LIMIT: Final = 16
+_CODING: Final = re.compile(rb"\r\n(transfer|content)-encoding:[ \t]*([^\r]*)", re.IGNORECASE)
+_TRANSFER_CODINGS: Final[dict[str, tuple[list[bytes], ...]]] = {"HTTP/1.1": ([], [b"chunked"]), "HTTP/1.0": ([],)}
+_USUAL_CODINGS: Final[tuple[list[Header], ...]] = ([], [(b"Transfer", b"chunked")], [(b"transfer", b"chunked")])
 
 
 class HeaderLines(Sequence[Header]):

@@ -33,6 +33,7 @@ class Server:
     def __init__(self, handler: Handler, limits: ServerLimits, ticker: Ticker, *, error_body: ErrorBody) -> None:
         self._service = Service(handler, limits, ticker, error_body)
         self._listeners: list[asyncio.AbstractServer] = []
+        self._prepared: list[socket.socket] = []
 
     @property
     def connections(self) -> int:
@@ -45,6 +46,19 @@ class Server:
     def prepare(self, sock: socket.socket) -> None:
         """Set what the sockets accepted from `sock` inherit; for who accepts by himself, for `protocol_factory`."""
         _prepare(sock, self._service.limits)
+        self._prepared.append(sock)
+
+    def change_limits(self, limits: ServerLimits) -> None:
+        """New limits, from now on: what a connection has begun to read it reads by the old ones."""
+        self._service.limits = limits
+        self._service.heads.forget()
+        self._prepared = [sock for sock in self._prepared if sock.fileno() != -1]
+        for sock in self._prepared:
+            _prepare(sock, limits)
+
+    def keep_connections(self, keep: bool) -> None:
+        """Whether a connection outlives the answers that begin from now on."""
+        self._service.draining = not keep
 
     async def listen(
         self, where: socket.socket | tuple[str, int], *, tls: ssl.SSLContext | None = None
@@ -77,16 +91,21 @@ class Server:
         """Stop accepting, let the open requests end, and drop what is left then. Returns how many were dropped."""
         self._stop_listening()
         self.begin_drain(idle_grace_s=idle_grace_s)
+        left = await self.wait_closed(timeout_s)
+        self.close()
+        return left
+
+    async def wait_closed(self, timeout_s: float) -> int:
+        """Wait for the end of the connections that are open now; returns how many of them are still open then."""
         service = self._service
+        service.awaited = set(service.connections)
         service.emptied.clear()
-        if service.connections:
+        if service.awaited:
             try:
                 await asyncio.wait_for(service.emptied.wait(), timeout_s)
             except TimeoutError:
                 pass
-        left = self.connections
-        self.close()
-        return left
+        return len(service.awaited)
 
     def close(self) -> None:
         """Stop accepting and drop every connection at once."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import Protocol
+from typing import Final, Protocol
 
-_log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
-NEVER = math.inf
+NEVER: Final = math.inf
 
 
 class Watched(Protocol):

@@ -19,62 +19,38 @@ import threading
 import time
 from collections import deque
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from feathergate.observe.access_line import AccessLine, LostLine
 from feathergate.observe.outcome import TOKENS_LIMIT, Outcome
 
-LINE_LIMIT_BYTES = 1024
+LINE_LIMIT_BYTES: Final = 1024
 QUEUE_LIMIT_LINES = 8192
-GATHER_S = 0.02
+GATHER_S: Final = 0.02
 """How long the thread waits for company before it writes: at most fifty writes a second while it can keep up."""
 RETRY_S = 0.5
-PIPE_BATCH_BYTES = 4096
+PIPE_BATCH_BYTES: Final = 4096
 """PIPE_BUF: what a pipe takes in one piece, whoever else writes to it."""
-FILE_BATCH_BYTES = 262_144
+FILE_BATCH_BYTES: Final = 262_144
 """A file takes any batch in one piece. Each write is a change of threads, a thousand a second with 4,096 bytes."""
 
-OUR_FAULTS = frozenset(
-    ("dns", "connect", "tls", "timeout_connect", "timeout_first_byte", "idle", "timeout_total", "reset", "truncated")
+OUR_FAULTS: Final = frozenset(
+    (
+        *("dns", "connect", "tls", "timeout_connect", "timeout_first_byte", "idle", "timeout_total"),
+        *("reset", "truncated", "exhausted"),
+    )
 )
 """The faults whose `detail` the gateway has worded itself."""
 
-Line = TypeVar("Line", bound="AccessLine | LostLine")
+Line = TypeVar("Line", bound=AccessLine | LostLine)
 
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-class AccessLine(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="event", tag="request"):
-    """One request as JSON. Absent members are empty, zero, false or unknown."""
-
-    time: datetime
-    status: int
-    duration_ms: float
-    request_id: str
-    model: str = ""
-    provider: str = ""
-    served_model: str = ""
-    stream: bool = False
-    first_content_ms: float | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    attempts: int = 0
-    error: str = ""
-    detail: str = ""
-    dropped: tuple[str, ...] = ()
-    client_request_id: str = ""
+_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-class LostLine(msgspec.Struct, frozen=True, gc=False, tag_field="event", tag="access_log_lost"):
-    """Written once the output flows again."""
-
-    time: datetime
-    lines: int
-
-
-_encode = msgspec.json.Encoder().encode
-_CUTS = (160, 40, 10)
+_encode: Final = msgspec.json.Encoder().encode
+_CUTS: Final = (160, 40, 10)
 """Characters that a member may have when its line is too long, tried in this order."""
 
 
@@ -93,8 +69,8 @@ class AccessLog:
         self._reported = 0
         self._torn = False
         self._give_up_at = math.inf
-        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
-        self._thread.start()
+        self._writer = threading.Thread(target=self._run, name="access-log", daemon=True)
+        self._writer.start()
 
     def write(self, outcome: Outcome, wall_time_s: float) -> None:
         """Queue the line of a request that ended at `wall_time_s` (seconds since 1970). Never blocks."""
@@ -110,7 +86,7 @@ class AccessLog:
         self._give_up_at = time.monotonic() + timeout_s
         self._closing.set()
         self._wake.set()
-        self._thread.join(timeout_s)
+        self._writer.join(timeout_s)
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -189,6 +165,9 @@ def build_line(outcome: Outcome, wall_time_s: float) -> AccessLine:
         outcome.detail if outcome.error in OUR_FAULTS else "",
         outcome.dropped,
         outcome.client_request_id,
+        outcome.deployment,
+        outcome.asked if outcome.fallback else "",
+        int(outcome.overhead_s * 100_000) / 100 or None,
     )
 
 

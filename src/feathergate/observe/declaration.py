@@ -6,22 +6,25 @@ A row says what is scraped and where it is read from; what is counted, and when,
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple, TypeVar
 
+from feathergate.observe.condition import Condition
 from feathergate.observe.series import Counts, Histogram, Series
 
-Reading = int | Counts | Histogram
+S = TypeVar("S")
+
+Reading = float | Counts | Histogram
 """One number; or one for each value of the last label; or a histogram."""
 
 
-class Declaration(NamedTuple):
-    """One metric as it is scraped. One without labels is the sum over all models and providers."""
+class Declaration(NamedTuple, Generic[S]):
+    """One metric as it is scraped. Of a `Series`, one without labels is the sum over all models and providers."""
 
     name: str
     type: Literal["counter", "gauge", "histogram"]
     help: str
     labels: tuple[str, ...]
-    read: Callable[[Series], Reading]
+    read: Callable[[S], Reading]
 
 
 def _count_answers(series: Series) -> int:
@@ -40,7 +43,7 @@ _BY_MODEL = ("model", "provider")
 
 # The first three are derived from the counter by status, so that they can disagree neither with it nor with each
 # other (docs/decisions/0005-derived-counters.md).
-DECLARATIONS = (
+DECLARATIONS: tuple[Declaration[Series], ...] = (
     Declaration(
         "feathergate_requests_total",
         "counter",
@@ -117,5 +120,72 @@ DECLARATIONS = (
         "Request fields that the provider has no equivalent for and that were left out.",
         (*_BY_MODEL, "field"),
         lambda series: series.dropped,
+    ),
+    Declaration(
+        "feathergate_attempt_failures_total",
+        "counter",
+        "Attempts that failed for the provider's reasons, by class of fault, whatever became of the request; `auth` is "
+        "a key that was refused.",
+        (*_BY_MODEL, "fault"),
+        lambda series: series.attempt_failures,
+    ),
+    Declaration(
+        "feathergate_retries_total",
+        "counter",
+        "Attempts after a request's first, under the model that answered or failed last.",
+        _BY_MODEL,
+        lambda series: series.retries,
+    ),
+    Declaration(
+        "feathergate_fallbacks_total",
+        "counter",
+        "Requests that a fallback answered or failed last, under the fallback.",
+        _BY_MODEL,
+        lambda series: series.fallbacks,
+    ),
+    Declaration(
+        "feathergate_cooldowns_total",
+        "counter",
+        "Deployments that began to cool down after failures.",
+        _BY_MODEL,
+        lambda series: series.cooldowns,
+    ),
+    Declaration(
+        "feathergate_hedges_total",
+        "counter",
+        "Second deployments that were asked because the first was slow.",
+        _BY_MODEL,
+        lambda series: series.hedges,
+    ),
+)
+
+CONDITION_DECLARATIONS: tuple[Declaration[Condition], ...] = (
+    Declaration(
+        "feathergate_config_reloads_total",
+        "counter",
+        "Reloads of the configuration that were asked for.",
+        ("outcome",),
+        lambda condition: condition.reloads,
+    ),
+    Declaration(
+        "feathergate_config_last_reload_successful",
+        "gauge",
+        "1 where the last reload succeeded, or there was none; 0 where it left the old configuration.",
+        (),
+        lambda condition: int(not condition.reload_failing),
+    ),
+    Declaration(
+        "feathergate_config_last_reload_success_timestamp_seconds",
+        "gauge",
+        "When the configuration in use was read, in seconds since 1970.",
+        (),
+        lambda condition: condition.configured_s,
+    ),
+    Declaration(
+        "feathergate_shedding",
+        "gauge",
+        "Workers that answer new requests with 503 now: too little `memory`, too few `descriptors`, or `draining`.",
+        ("reason",),
+        lambda condition: condition.shedding,
     ),
 )

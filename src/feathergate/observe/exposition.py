@@ -7,9 +7,10 @@ Specification: prometheus.io/docs/instrumenting/exposition_formats.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 
-from feathergate.observe.declaration import DECLARATIONS, Declaration
+from feathergate.observe.condition import Condition
+from feathergate.observe.declaration import CONDITION_DECLARATIONS, DECLARATIONS, Declaration, Reading, S
 from feathergate.observe.series import DURATION_BUCKETS_S, Histogram, Series
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
@@ -18,27 +19,40 @@ _BOUNDS = (*map(str, DURATION_BUCKETS_S), "+Inf")
 Labels = Sequence[tuple[str, str]]
 
 
-def render_metrics(series: Sequence[Series]) -> bytes:
-    """The scrape; `series` holds each model and provider once."""
+def render_metrics(series: Sequence[Series], condition: Condition) -> bytes:
+    """The scrape; `series` holds each model and provider once, `condition` is that of all processes."""
     total = Series("", "")
     for one in series:
         total.add(one)
-    lines = (line for item in DECLARATIONS for line in _render_metric(item, series if item.labels else (total,)))
-    return "".join(lines).encode()
+    lines = [_render_metric(item, series if item.labels else (total,)) for item in DECLARATIONS]
+    lines += [_render_condition(item, condition) for item in CONDITION_DECLARATIONS]
+    return "".join(chain.from_iterable(lines)).encode()
 
 
-def _render_metric(item: Declaration, series: Iterable[Series]) -> Iterator[str]:
-    yield f"# HELP {item.name} {item.help}\n# TYPE {item.name} {item.type}\n"
+def _render_metric(item: Declaration[Series], series: Iterable[Series]) -> Iterator[str]:
+    yield _render_head(item)
     for one in series:
         labels = tuple(zip(item.labels, (one.model, one.provider), strict=False))
-        reading = item.read(one)
-        if isinstance(reading, Histogram):
-            yield from _render_histogram(item.name, labels, reading)
-        elif isinstance(reading, int):
-            yield _render_sample(item.name, labels, reading)
-        else:
-            for value, count in reading.items():
-                yield _render_sample(item.name, (*labels, (item.labels[-1], value)), count)
+        yield from _render_reading(item, labels, item.read(one))
+
+
+def _render_condition(item: Declaration[Condition], condition: Condition) -> Iterator[str]:
+    yield _render_head(item)
+    yield from _render_reading(item, (), item.read(condition))
+
+
+def _render_head(item: Declaration[S]) -> str:
+    return f"# HELP {item.name} {item.help}\n# TYPE {item.name} {item.type}\n"
+
+
+def _render_reading(item: Declaration[S], labels: Labels, reading: Reading) -> Iterator[str]:
+    if isinstance(reading, Histogram):
+        yield from _render_histogram(item.name, labels, reading)
+    elif isinstance(reading, dict):
+        for value, count in reading.items():
+            yield _render_sample(item.name, (*labels, (item.labels[-1], value)), count)
+    else:
+        yield _render_sample(item.name, labels, reading)
 
 
 def _render_histogram(name: str, labels: Labels, histogram: Histogram) -> Iterator[str]:

@@ -10,30 +10,40 @@ from __future__ import annotations
 
 import re
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import get_args
+from typing import Final, get_args
 
 import msgspec
 
 from feathergate.errors import Fault, UpstreamKind
+from feathergate.observe.condition import FAILURE, SUCCESS, Condition, Told, decode_told, encode_told
 from feathergate.observe.exposition import render_metrics
 from feathergate.observe.outcome import TOKENS_LIMIT, Outcome
-from feathergate.observe.series import Counts, Series, decode_series, encode_series, merge_series
+from feathergate.observe.series import (
+    DURATION_BUCKETS_S,
+    Counts,
+    Histogram,
+    Series,
+    merge_series,
+)
 from feathergate.observe.snapshot import Snapshots
 from feathergate.wire.chat import ChatRequest, Usage
 
-OTHER = "other"
+OTHER: Final = "other"
 
 PROVIDERS_LIMIT = 100
+MODELS_LIMIT = 10_000
+"""Names known over all reloads; beyond, those that are configured no more are counted as `other`."""
 NAME_LIMIT = 256
 """Characters; a longer name of a model is not matched against wildcards."""
 
-_STATUSES = {int(status): str(int(status)) for status in HTTPStatus}
-_CLASSES = frozenset(("1xx", "2xx", "3xx", "4xx", "5xx"))
-_FAULTS = frozenset((*get_args(UpstreamKind), *get_args(Fault)))
-_FIELDS = frozenset(field.encode_name for field in msgspec.structs.fields(ChatRequest))
-_NO_WORD = re.compile(r"\W")
+_STATUSES: Final = {int(status): str(int(status)) for status in HTTPStatus}
+_CLASSES: Final = frozenset(("1xx", "2xx", "3xx", "4xx", "5xx"))
+_FAULTS: Final = frozenset((*get_args(UpstreamKind), *get_args(Fault)))
+_FIELDS: Final = frozenset(field.encode_name for field in msgspec.structs.fields(ChatRequest))
+_NO_WORD: Final = re.compile(r"\W")
 
 
 def _ignore() -> None:
@@ -54,11 +64,16 @@ class Metrics:
         self._wildcards: list[tuple[re.Pattern[str], str]] = []
         self._providers: set[str] = set()
         self._series: dict[tuple[str, str], Series] = {}
+        self._condition = Condition()
         self.allow(models)
 
     def allow(self, models: Iterable[str]) -> None:
-        """Take up names that a reload has brought; names once known stay."""
-        self._models.update(dict.fromkeys(models))
+        """Take up names that a reload has brought; names once known stay, up to `MODELS_LIMIT`."""
+        configured = dict.fromkeys(models)
+        self._models.update(configured)
+        if len(self._models) > MODELS_LIMIT:
+            self._models = configured
+            self._fold_series()
         wildcards = sorted((name for name in self._models if "*" in name), key=len, reverse=True)
         self._wildcards = [(_compile_wildcard(name), name) for name in wildcards]
 
@@ -69,6 +84,10 @@ class Metrics:
             _count_answer(series, outcome)
         else:
             series.disconnects += 1
+        if outcome.attempts > 1:
+            series.retries += outcome.attempts - 1
+        if outcome.fallback:
+            series.fallbacks += 1
         if outcome.usage is not None:
             _count_usage(series.tokens, outcome.usage)
         if outcome.dropped:
@@ -83,13 +102,46 @@ class Metrics:
     def stream_closed(self, model: str, provider: str) -> None:
         self._move_open_streams(model, provider, -1)
 
+    def count_attempt_failure(self, model: str, provider: str, fault: str) -> None:
+        """An attempt failed for the provider's reasons."""
+        _count(self._find(model, provider).attempt_failures, _fold(fault, _FAULTS))
+        self._tell_change()
+
+    def count_cooldown(self, model: str, provider: str) -> None:
+        """A deployment began to cool down."""
+        self._find(model, provider).cooldowns += 1
+        self._tell_change()
+
+    def count_hedge(self, model: str, provider: str) -> None:
+        """A second deployment was asked beside a slow one."""
+        self._find(model, provider).hedges += 1
+        self._tell_change()
+
+    def note_reload(self, *, successful: bool, counted: bool = True) -> None:
+        """The configuration has been read anew, or could not be; one that is not `counted` another process counts."""
+        condition = self._condition
+        condition.reload_failing = int(not successful)
+        if counted:
+            _count(condition.reloads, SUCCESS if successful else FAILURE)
+        self._tell()
+
+    def note_configured(self, wall_time_s: float) -> None:
+        """The configuration in use was read then, in seconds since 1970."""
+        self._condition.configured_s = wall_time_s
+        self._tell()
+
+    def note_shedding(self, reason: str) -> None:
+        """Why new requests are answered 503 from now on; empty where they are not."""
+        self._condition.shedding = {reason: 1} if reason else {}
+        self._tell()
+
     def flush(self) -> bytes:
         """Write what has been counted where the other workers find it; returns the snapshot. Thread-safe; it may
         wait for a disk: call it in a thread."""
         with self._flushing:
             # Before the snapshot is taken: what is counted from here on is told again.
             self._changed = self._snapshots is None
-            snapshot = encode_series(list(self._series.values()))
+            snapshot = encode_told(Told(list(self._series.values()), self._condition))
             if self._snapshots is not None:
                 self._snapshots.write(snapshot)
             return snapshot
@@ -98,13 +150,18 @@ class Metrics:
         """The scrape. It may take tens of milliseconds: call it in a thread.
 
         It flushes too: what one worker has told, another does not contradict."""
-        series = decode_series(self.flush())
-        if self._snapshots is not None:
-            series = merge_series((*series, *self._snapshots.read_others()))
-        return render_metrics(series)
+        own = decode_told(self.flush())
+        others = [] if self._snapshots is None else list(self._snapshots.read_others())
+        for other in others:
+            own.condition.add(other.condition)
+        series = merge_series(one for told in (own, *others) for one in told.series)
+        return render_metrics(series, own.condition)
 
     def _move_open_streams(self, model: str, provider: str, step: int) -> None:
         self._find(model, provider).open_streams += step
+        self._tell_change()
+
+    def _tell_change(self) -> None:
         if not self._changed:
             self._tell()
 
@@ -120,6 +177,13 @@ class Metrics:
             if series is None:
                 series = self._series[key] = Series(*key)
         return series
+
+    def _fold_series(self) -> None:
+        """What has been counted of names that are known no more is `other`'s, so that no sum goes down."""
+        known, self._series = self._series, {}
+        for (model, provider), series in known.items():
+            key = self._fold_model(model), provider
+            self._series.setdefault(key, Series(*key)).add(series)
 
     def _fold_model(self, model: str) -> str:
         if model in self._models:
@@ -144,9 +208,14 @@ def _count_answer(series: Series, outcome: Outcome) -> None:
     _count(series.statuses, _STATUSES.get(status) or _fold(f"{status // 100}xx", _CLASSES))
     if not outcome.successful:
         _count(series.faults, _fold(outcome.error, _FAULTS))
-    series.duration.observe(outcome.ended - outcome.started)
+    count_duration(series.duration, outcome.ended - outcome.started)
     if outcome.stream and outcome.first_content is not None:
-        series.first_token.observe(outcome.first_content - outcome.started)
+        count_duration(series.first_token, outcome.first_content - outcome.started)
+
+
+def count_duration(histogram: Histogram, duration_s: float) -> None:
+    histogram.counts[bisect_left(DURATION_BUCKETS_S, duration_s)] += 1
+    histogram.sum_s += duration_s
 
 
 def _count_usage(tokens: Counts, usage: Usage) -> None:

@@ -7,7 +7,6 @@ knows no names of metrics (`declaration.py`) and folds no labels (`metrics.py`).
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable
 
 import msgspec
@@ -23,10 +22,6 @@ class Histogram(msgspec.Struct, array_like=True):
 
     counts: list[int] = msgspec.field(default_factory=lambda: [0] * (len(DURATION_BUCKETS_S) + 1))
     sum_s: float = 0.0
-
-    def observe(self, duration_s: float) -> None:
-        self.counts[bisect_left(DURATION_BUCKETS_S, duration_s)] += 1
-        self.sum_s += duration_s
 
     def add(self, other: Histogram) -> None:
         self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
@@ -46,6 +41,11 @@ class Series(msgspec.Struct, array_like=True):
     open_streams: int = 0
     duration: Histogram = msgspec.field(default_factory=Histogram)
     first_token: Histogram = msgspec.field(default_factory=Histogram)
+    attempt_failures: Counts = {}
+    retries: int = 0
+    fallbacks: int = 0
+    cooldowns: int = 0
+    hedges: int = 0
 
     def add(self, other: Series) -> None:
         add_counts(self.statuses, other.statuses)
@@ -56,6 +56,11 @@ class Series(msgspec.Struct, array_like=True):
         self.open_streams += other.open_streams
         self.duration.add(other.duration)
         self.first_token.add(other.first_token)
+        add_counts(self.attempt_failures, other.attempt_failures)
+        self.retries += other.retries
+        self.fallbacks += other.fallbacks
+        self.cooldowns += other.cooldowns
+        self.hedges += other.hedges
 
 
 def add_counts(counts: Counts, more: Counts) -> None:
@@ -71,17 +76,3 @@ def merge_series(series: Iterable[Series]) -> list[Series]:
         if known is not one:
             known.add(one)
     return list(merged.values())
-
-
-# JSON rather than MessagePack, which has no numbers above 64 bits.
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(list[Series])
-
-
-def encode_series(series: list[Series]) -> bytes:
-    """A snapshot: the GIL is held from the first number to the last, whoever counts meanwhile in another thread."""
-    return _encoder.encode(series)
-
-
-def decode_series(data: bytes) -> list[Series]:
-    return _decoder.decode(data)

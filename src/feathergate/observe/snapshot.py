@@ -2,8 +2,8 @@
 
 A snapshot is replaced whole, so a reader finds the one before or the one after. Each worker that ever lived has a
 file of its own, never two, and it stays: what a dead worker has counted is counted once, and what it held open is
-put to zero by the supervisor. The folder's path travels in the environment from the supervisor to its workers.
-It does not know when to write (`server/process.py`), nor what a snapshot counts (`series.py`).
+put to zero by the supervisor, which has a file too. The folder's path travels in the environment from the supervisor
+to its workers. It does not know when to write (`server/process.py`), nor what a snapshot holds (`condition.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from feathergate.observe.series import Series, decode_series, encode_series
+from feathergate.observe.condition import Told, decode_told, encode_told
 
 FOLDER_VARIABLE = "FEATHERGATE_METRICS_FOLDER"
 
@@ -48,20 +48,21 @@ class Snapshots:
                 )
             self._failing = True
 
-    def read_others(self) -> Iterator[Series]:
+    def read_others(self) -> Iterator[Told]:
         for file in self._folder.glob(f"*{_SUFFIX}"):
-            if file != self._file:
-                yield from self._read(file)
+            told = self._read(file) if file != self._file else None
+            if told is not None:
+                yield told
 
-    def _read(self, file: Path) -> list[Series]:
+    def _read(self, file: Path) -> Told | None:
         """Nothing where it cannot be read: a scrape that lacks one worker is worth more than none."""
         try:
-            return decode_series(file.read_bytes())
+            return decode_told(file.read_bytes())
         except FileNotFoundError:  # something that clears away old files has been here
-            return []
+            return None
         except (OSError, msgspec.DecodeError) as error:
             _log.warning("/metrics lacks what %s holds: it cannot be read (%s)", file.name, error)
-            return []
+            return None
 
 
 def open_snapshots(environ: Mapping[str, str]) -> Snapshots | None:
@@ -71,13 +72,14 @@ def open_snapshots(environ: Mapping[str, str]) -> Snapshots | None:
 
 
 def forget_worker(environ: Mapping[str, str], pid: int) -> None:
-    """Take a dead worker's open streams out of the gauge; its counts stay. For the supervisor."""
+    """Take what held only while a dead worker lived out of the gauges; its counts stay. For the supervisor."""
     for file in Path(environ[FOLDER_VARIABLE]).glob(f"{pid}-*{_SUFFIX}"):
         try:
-            series = decode_series(file.read_bytes())
-            for one in series:
+            told = decode_told(file.read_bytes())
+            for one in told.series:
                 one.open_streams = 0
-            _replace(file, encode_series(series))
+            told.condition.end()
+            _replace(file, encode_told(told))
         except (OSError, msgspec.DecodeError) as error:
             _log.warning("feathergate_streams_open still counts those of dead worker %d (%s)", pid, error)
 

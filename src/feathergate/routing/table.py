@@ -10,11 +10,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-NAME_LIMIT = 512
+NAME_LIMIT: Final = 512
 """Characters; a longer name matches no pattern, which bounds the time that matching takes."""
 
 
@@ -38,6 +38,7 @@ class Table(Generic[T]):
             for name in sorted(patterns, key=len, reverse=True)
         ]
         self.names = (*self._exact, *patterns)
+        self.entries = (*self._exact.values(), *patterns.values())
 
     def find(self, name: str) -> Match[T] | None:
         exact = self._exact.get(name)

@@ -1,9 +1,10 @@
-"""How the workers of one gateway share a listening socket: each takes its part of the connections.
+"""Connections taken off a listening socket, by each worker of a gateway its part; by a lone one, all.
 
 Left alone, whichever worker is awake takes all that wait: of 100 opened at once one took up to 97. Here a worker
 takes a few at a time while it holds no more than the others do on average; else it leaves the queue to them for a
 moment, and then takes a few all the same, so that nobody waits for a worker that stands still. See
-docs/decisions/0011-one-socket-in-shares.md.
+docs/decisions/0011-one-socket-in-shares.md. Where descriptors are wanting, clients wait in the queue: libuv, left
+alone, would accept them and close them unheard.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Acceptor:
         self._loop.add_reader(self._sock, self._on_readable)
 
     async def close(self) -> None:
-        """Take no more; the socket is closed. Returns when all that were taken are the server's."""
+        """Take no more; the socket is closed. Returns when all that were taken are the server's. Idempotent."""
+        if self._sock.fileno() == -1:
+            return
         if self._pausing is not None:
             self._pausing.cancel()
         self._loop.remove_reader(self._sock)

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from feathergate.dialects.render import render_error
 from feathergate.errors import (
@@ -22,48 +22,60 @@ from feathergate.errors import (
     NotFoundError,
     UnauthorizedError,
 )
-from feathergate.gateway.exchange import JSON, account, note_error, respond_error
-from feathergate.gateway.relay import build_internal
+from feathergate.gateway.account import account, note_error
+from feathergate.gateway.failure import build_internal
+from feathergate.gateway.reply import JSON, respond_error
 from feathergate.http.contract import Request, Responder
 from feathergate.observe.outcome import Outcome
 from feathergate.runtime import Runtime
 from feathergate.server.chat import open_outcome, post_chat
-from feathergate.server.contract import Answering, Endpoint
+from feathergate.server.contract import Answering, Endpoint, State
 from feathergate.server.models import get_model, get_models
-from feathergate.server.ops import get_health, get_metrics
+from feathergate.server.ops import get_health, get_metrics, get_readiness, post_reload
 
-_log = logging.getLogger("feathergate.server")
+_log: Final = logging.getLogger("feathergate.server")
 
 
 def _never_open(runtime: Runtime) -> bool:
     return False
 
 
+def _always_open(runtime: Runtime) -> bool:
+    return True
+
+
 class Route(NamedTuple):
     """`is_open` tells whether the route is served without the master key; `completes` marks a completion endpoint,
-    whose every answer is counted."""
+    whose every answer is counted; `always` one that is served while others are not, in a drain for example."""
 
     method: str
     endpoint: Endpoint
     is_open: Callable[[Runtime], bool] = _never_open
     completes: bool = False
+    always: bool = False
 
 
 # A path that ends in a slash takes what follows it.
-ROUTES: dict[str, Route] = {
+ROUTES: Final[dict[str, Route]] = {
     "/chat/completions": Route("POST", post_chat, completes=True),
     "/models": Route("GET", get_models),
     "/models/": Route("GET", get_model),
-    "/health": Route("GET", get_health, lambda runtime: True),
-    "/metrics": Route("GET", get_metrics, lambda runtime: runtime.config.general.open_metrics),
+    "/health": Route("GET", get_health, _always_open, always=True),
+    "/health/liveliness": Route("GET", get_health, _always_open, always=True),
+    "/health/liveness": Route("GET", get_health, _always_open, always=True),
+    "/healthz": Route("GET", get_health, _always_open, always=True),
+    "/health/readiness": Route("GET", get_readiness, _always_open, always=True),
+    "/readyz": Route("GET", get_readiness, _always_open, always=True),
+    "/metrics": Route("GET", get_metrics, lambda runtime: runtime.config.general.open_metrics, always=True),
+    "/-/reload": Route("POST", post_reload, always=True),
 }
-_WITH_REST = tuple(path for path in ROUTES if path.endswith("/"))
-_PREFIX = "/v1"
-_ID_BYTES = 12
-_IDS_A_DRAW = 256
-_TASKS_LIMIT = 256
-_EXACT = {_PREFIX + path: (route, "") for path, route in ROUTES.items() if path not in _WITH_REST}
-_KEY_HEADERS = (b"authorization", b"x-api-key")
+_WITH_REST: Final = tuple(path for path in ROUTES if path.endswith("/"))
+_PREFIX: Final = "/v1"
+_ID_BYTES: Final = 12
+_IDS_A_DRAW: Final = 256
+_TASKS_LIMIT: Final = 256
+_EXACT: Final = {_PREFIX + path: (route, "") for path, route in ROUTES.items() if path not in _WITH_REST}
+_KEY_HEADERS: Final = (b"authorization", b"x-api-key")
 
 
 class App:
@@ -71,6 +83,7 @@ class App:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
+        self.state = State()
         self._request_ids = _make_request_ids()
         self._tasks: list[asyncio.Task[None]] = []
         self._tasks_limit = _TASKS_LIMIT
@@ -81,14 +94,16 @@ class App:
         headers = _render_id(request_id)
         if runtime.cors_origins:
             headers += _render_cors(runtime, request)
-        answering = Answering(runtime, request, responder, request_id, headers)
+        answering = Answering(runtime, request, responder, request_id, headers, self.state)
         found = find_route(request.path)
+        refusal = self.state.refusal
+        if refusal is not None and (found is None or not found[0].always):
+            self._refuse(answering, found, refusal)
+            return
         try:
             work = _dispatch(answering, found)
         except FeatherGateError as error:
-            respond_error(responder, error, headers)
-            if found is not None and found[0].completes:
-                self._count(open_outcome(answering), error)
+            self._refuse(answering, found, error)
             return
         if work is not None:
             if found is None or not found[0].completes:  # an exchange sees to its own failures
@@ -104,7 +119,7 @@ class App:
         error = (ClientError if status < 500 else FeatherGateError)(message, status=status)
         found = find_route(target.partition(b"?")[0].decode("latin-1"))
         if found is not None and found[0].completes:
-            self._count(Outcome(request_id=request_id, started=self.runtime.shared.ticker.now()), error)
+            self._count(Outcome(request_id, self.runtime.shared.ticker.now()), error)
         return JSON + _render_id(request_id), render_error(error)
 
     async def drain(self, timeout_s: float) -> None:
@@ -114,6 +129,15 @@ class App:
             _, late = await asyncio.wait(self._tasks, timeout=timeout_s)
             for task in late:
                 task.cancel()
+
+    def is_busy(self) -> bool:
+        """Whether anything is under way."""
+        return not all(task.done() for task in self._tasks)
+
+    def _refuse(self, answering: Answering, found: tuple[Route, str] | None, error: FeatherGateError) -> None:
+        respond_error(answering.responder, error, answering.headers)
+        if found is not None and found[0].completes:
+            self._count(open_outcome(answering), error)
 
     def _forget_done(self) -> None:
         """Many at a time: a callback for each that ends costs 0.4 us a request."""
@@ -137,6 +161,8 @@ async def _guard(work: Coroutine[Any, Any, None], answering: Answering) -> None:
     """The outermost call of an endpoint's task."""
     try:
         await work
+    except FeatherGateError as error:
+        respond_error(answering.responder, error, answering.headers)
     except Exception:  # noqa: BLE001 - the outermost call of the task
         _log.exception("request %s failed", answering.request_id)
         respond_error(answering.responder, build_internal(), answering.headers)
@@ -157,12 +183,12 @@ def _dispatch(answering: Answering, found: tuple[Route, str] | None) -> Coroutin
     return route.endpoint(answering, rest)
 
 
-_KNOWN = "Known: " + ", ".join(
+_KNOWN: Final = "Known: " + ", ".join(
     f"{route.method} {_PREFIX}{path}{'{id}' * path.endswith('/')}" for path, route in ROUTES.items()
 )
-_PREFLIGHT_HEADER = b"access-control-request-method"
+_PREFLIGHT_HEADER: Final = b"access-control-request-method"
 # The wildcard is for the headers that SDKs add (x-stainless-*); it does not cover authorization (Fetch, 3.3.3).
-_PREFLIGHT = (
+_PREFLIGHT: Final = (
     b"access-control-allow-methods: GET, POST, OPTIONS\r\n"
     b"access-control-allow-headers: authorization, *\r\n"
     b"access-control-max-age: 600\r\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
-from feathergate.gateway.exchange import JSON
+from feathergate.gateway.reply import JSON
 from feathergate.runtime import list_models
 from feathergate.server.contract import Answering
 from feathergate.wire.codec import encode

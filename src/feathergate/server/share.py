@@ -21,6 +21,10 @@ class Loads:
         for slot in range(slots):
             self.clear(slot)
 
+    @property
+    def slots(self) -> int:
+        return len(self._numbers)
+
     def publish(self, slot: int, connections: int) -> None:
         self._numbers[slot] = connections
 

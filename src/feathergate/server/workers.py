@@ -9,6 +9,9 @@ answer for all. Source: reliability.md P01, P03, P07.
 A slot is a worker's place. SIGUSR2 rolls: slot by slot a successor is started, and once it serves, its predecessor is
 told to retire and the roll goes on, without waiting for the predecessor's streams. A successor that dies first ends
 the roll, and what served goes on serving. A slot that nobody is left in gets a new worker, whatever the reason.
+
+SIGHUP, and a file that is watched and has changed, have the configuration read anew: here first, then, where it is
+right, by every worker. One that was started before and serves only after is told then.
 """
 
 from __future__ import annotations
@@ -23,18 +26,23 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
 from feathergate.observe.snapshot import FOLDER_VARIABLE, forget_worker
 from feathergate.server.share import Loads, Share
+from feathergate.server.watch import PERIOD_S
 
 logger = logging.getLogger("feathergate.workers")
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _ROLL_SIGNAL = signal.SIGUSR2
-_SIGNALS = (*_STOP_SIGNALS, _ROLL_SIGNAL, signal.SIGCHLD)
+_RELOAD_SIGNAL = signal.SIGHUP
+_SIGNALS = (*_STOP_SIGNALS, _ROLL_SIGNAL, _RELOAD_SIGNAL, signal.SIGCHLD)
+# What a worker does not heed while it starts.
+_UNHEEDED_SIGNALS = (*_STOP_SIGNALS, _RELOAD_SIGNAL)
 
 # What the workers get when the parent is told to stop once, twice, and again.
 # Not SIGTERM, which systemd and others send to every process of a group: it would reach a worker twice, which means
@@ -50,12 +58,13 @@ _DOUBLINGS = 10
 
 
 class Cradle(NamedTuple):
-    """What a worker is born with: whom to tell that it serves, the pipe whose end means that it is alone, and its
-    place among the others."""
+    """What a worker is born with: whom to tell that it serves, the pipe whose end means that it is alone, its place
+    among the others, and how to have all of them reload."""
 
     on_ready: Callable[[], None]
     lifeline: int
     share: Share
+    ask_reload: Callable[[], None]
 
 
 Work = Callable[[Cradle], int]
@@ -68,10 +77,13 @@ def count_cores() -> int:
 
 
 class Hooks(NamedTuple):
-    """What the parent calls: `on_ready` when all workers serve, `on_stop` when it is first told to stop."""
+    """What the parent calls: `on_ready` when all workers serve, `on_stop` when it is first told to stop, `reload` to
+    read the configuration anew (true where it is right), `has_changed` each second, to learn that it should."""
 
     on_ready: Callable[[], None]
     on_stop: Callable[[], None]
+    reload: Callable[[], bool]
+    has_changed: Callable[[], bool] | None = None
 
 
 def run_workers(count: int, work: Work, hooks: Hooks, metrics_folder: str) -> int:
@@ -91,10 +103,13 @@ def pause_before_restart(quick_deaths: int) -> float:
 
 
 class Worker(msgspec.Struct):
-    """A process of ours, and what is known of it; `leaving` is one that was told to retire."""
+    """A process of ours, and what is known of it: whether it serves, has been told to retire, and which reload its
+    configuration is of."""
 
     slot: int
     born: float
+    reload: int
+    serves: bool = False
     leaving: bool = False
 
 
@@ -109,9 +124,11 @@ class Supervisor:
         self._loads = Loads(count)
         self._workers: dict[int, Worker] = {}
         self._due = {0: time.monotonic()}
+        self._look_due = time.monotonic() + PERIOD_S
         self._to_roll: deque[int] = deque()
         self._successor: int | None = None
-        self._ready_count = 0
+        self._reload_count = 0
+        self._served = self._all_served = False
         self._quick_deaths = 0
         self._stops = 0
         self._exit_code = 0
@@ -132,6 +149,7 @@ class Supervisor:
                         self._welcome(pid)
                 if self._wake in readable:
                     self._heed(os.read(self._wake, 4096))
+                self._look()
             return self._exit_code
         finally:
             signal.set_wakeup_fd(-1)
@@ -143,7 +161,8 @@ class Supervisor:
     # Birth.
 
     def _time_to_next(self) -> float | None:
-        return max(0.0, min(self._due.values()) - time.monotonic()) if self._due else None
+        moments = [*self._due.values(), *((self._look_due,) if self._hooks.has_changed else ())]
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     def _start_due(self) -> None:
         now = time.monotonic()
@@ -165,28 +184,30 @@ class Supervisor:
         """Signals wait meanwhile: a child must not take the parent's for its own. Raises `OSError`."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
+            parent = os.getpid()
             pid = os.fork()
             if pid == 0:
-                self._live(slot)
+                self._live(slot, parent)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        self._workers[pid] = Worker(slot, time.monotonic())
+        self._workers[pid] = Worker(slot, time.monotonic(), self._reload_count)
         logger.debug("worker %d started", pid)
         return pid
 
-    def _live(self, slot: int) -> None:
+    def _live(self, slot: int, parent: int) -> None:
         """The child's side of the fork; does not return. Signals to stop are the parent's to hand on."""
         exit_code = 1
         try:
             signal.set_wakeup_fd(-1)
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
-            for number in _STOP_SIGNALS:
+            for number in _UNHEEDED_SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             for end in (self._wake, self._waker, self._ready, self._held):
                 os.close(end)
-            exit_code = self._work(Cradle(self._report_ready, self._lifeline, Share(self._loads, slot)))
+            share = Share(self._loads, slot)
+            exit_code = self._work(Cradle(self._report_ready, self._lifeline, share, partial(_ask_reload, parent)))
         except Exception:
             logger.exception("worker %d failed", os.getpid())
         finally:
@@ -196,13 +217,19 @@ class Supervisor:
         os.write(self._reporter, array("i", (os.getpid(),)).tobytes())
 
     def _welcome(self, pid: int) -> None:
-        """A worker serves."""
-        self._ready_count += 1
-        if self._stops:
+        """A worker serves; it may be dead again by now."""
+        first = not self._served
+        self._served = True
+        worker = self._workers.get(pid)
+        if self._stops or worker is None:
             return
-        if self._ready_count == 1:
+        worker.serves = True
+        if worker.reload < self._reload_count:
+            self._hand_on_reload(pid, worker)
+        if first:
             self._due |= dict.fromkeys(range(1, self._count), time.monotonic())
-        if self._ready_count == self._count:
+        if not self._all_served and len({other.slot for other in self._list_serving()}) == self._count:
+            self._all_served = True
             self._hooks.on_ready()
         if pid == self._successor:
             self._retire_predecessor(pid)
@@ -214,8 +241,10 @@ class Supervisor:
         for number in signals:
             if number in _STOP_SIGNALS:
                 self._stop()
-            elif number == _ROLL_SIGNAL:
-                self._roll()
+        if _ROLL_SIGNAL in signals:
+            self._roll()
+        if _RELOAD_SIGNAL in signals:
+            self._reload()
         self._bury()
 
     def _stop(self) -> None:
@@ -223,15 +252,37 @@ class Supervisor:
         self._to_roll.clear()
         if self._stops == 0:
             self._hooks.on_stop()
-        for pid, worker in self._workers.items():
-            if self._stops or not worker.leaving:
-                os.kill(pid, _ESCALATION[min(self._stops, len(_ESCALATION) - 1)])
+        for pid in self._workers:
+            os.kill(pid, _ESCALATION[min(self._stops, len(_ESCALATION) - 1)])
         self._stops += 1
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if self._hooks.has_changed is None or now < self._look_due:
+            return
+        self._look_due = now + PERIOD_S
+        if self._hooks.has_changed():
+            self._reload()
+
+    def _reload(self) -> None:
+        if self._stops or not self._hooks.reload():
+            return
+        self._reload_count += 1
+        for pid, worker in self._workers.items():
+            if worker.serves:
+                self._hand_on_reload(pid, worker)
+
+    def _hand_on_reload(self, pid: int, worker: Worker) -> None:
+        worker.reload = self._reload_count
+        os.kill(pid, _RELOAD_SIGNAL)
+
+    def _list_serving(self) -> list[Worker]:
+        return [worker for worker in self._workers.values() if worker.serves and not worker.leaving]
 
     def _roll(self) -> None:
         if self._stops:
             return
-        if self._successor is not None or self._ready_count < self._count:
+        if self._successor is not None or not self._all_served:
             logger.warning("SIGUSR2 is not heeded: workers are being started already")
             return
         logger.info("rolling through %d workers", self._count)
@@ -277,10 +328,11 @@ class Supervisor:
         worker = self._workers.pop(pid)
         forget_worker(os.environ, pid)
         if self._stops:
+            self._loads.clear(worker.slot)
             if exit_code not in (0, -WORKER_STOP_SIGNAL):
                 self._exit_code = 1
             return
-        if self._ready_count == 0:
+        if not self._served:
             self._exit_code = exit_code if exit_code > 0 else 1
             return
         if not worker.leaving:
@@ -296,6 +348,12 @@ class Supervisor:
             return
         self._loads.clear(dead.slot)
         self._start_later(dead.slot, why, quickly=time.monotonic() - dead.born < _YOUNG_S)
+
+
+def _ask_reload(parent: int) -> None:
+    """From a worker to its supervisor; none where that one is gone and another process may have its number."""
+    if os.getppid() == parent:
+        os.kill(parent, _RELOAD_SIGNAL)
 
 
 def _describe(exit_code: int) -> str:

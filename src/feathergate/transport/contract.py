@@ -7,35 +7,34 @@ nor judges a status, and its only errors are `UpstreamError` and `DeadlineError`
 from __future__ import annotations
 
 import re
-from typing import Protocol
-
-import msgspec
+from typing import Final, Protocol
 
 from feathergate.errors import UpstreamError
 from feathergate.http.contract import Call, Headers, Timeouts
 
 __all__ = ["Call", "Headers", "Timeouts", "Transport", "UpstreamRequest", "UpstreamSink"]
 
-_TARGET = re.compile(rb"/[!-~]*")
+_TARGET: Final = re.compile(rb"/[!-~]*")
 
 
-class UpstreamRequest(msgspec.Struct, frozen=True, gc=False):
-    """One request as a dialect built it.
+class UpstreamRequest:
+    """One request as a dialect built it. Immutable.
 
     `target` is the path and query, percent-encoded; `headers` a block (`name: value\\r\\n` repeated) that holds
     the credentials and the content-type, but neither host nor any length, which are the transport's.
     Raises ValueError where the target could end the request line early.
     """
 
-    target: bytes
-    headers: bytes
-    body: bytes
-    timeouts: Timeouts
-    method: bytes = b"POST"
+    __slots__ = ("body", "headers", "method", "target", "timeouts")
 
-    def __post_init__(self) -> None:
-        if _TARGET.fullmatch(self.target) is None:
+    def __init__(self, target: bytes, headers: bytes, body: bytes, timeouts: Timeouts, method: bytes = b"POST") -> None:
+        if _TARGET.fullmatch(target) is None:
             raise ValueError("the target is not a percent-encoded path: quote it where it is built")
+        self.target: Final = target
+        self.headers: Final = headers
+        self.body: Final = body
+        self.timeouts: Final = timeouts
+        self.method: Final = method
 
     def __repr__(self) -> str:
         """Without headers and body: they hold the key and the prompt."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
-from feathergate.errors import DeadlineError, UpstreamError
+from feathergate.errors import DeadlineError, ExhaustedError, UpstreamError
 from feathergate.http.client import Pool
 from feathergate.http.contract import Call, HttpError, HttpErrorKind, Origin, Timeouts
 from feathergate.http.limits import ClientLimits
@@ -26,10 +26,10 @@ class Meaning(NamedTuple):
 
     error: type[UpstreamError]
     message: str
-    retryable: bool = True
+    retry_after_s: float | None = None
 
 
-MEANINGS: dict[HttpErrorKind, Meaning] = {
+MEANINGS: Final[dict[HttpErrorKind, Meaning]] = {
     "dns": Meaning(
         UpstreamError,
         "could not be reached: its host name was not resolved. Check the model's api_base and the gateway's DNS.",
@@ -58,7 +58,6 @@ MEANINGS: dict[HttpErrorKind, Meaning] = {
     "timeout_total": Meaning(
         DeadlineError,
         "did not finish its answer in time. Ask for a shorter answer, or raise the timeout.",
-        retryable=False,
     ),
     "reset": Meaning(
         UpstreamError,
@@ -67,6 +66,12 @@ MEANINGS: dict[HttpErrorKind, Meaning] = {
     "protocol": Meaning(
         UpstreamError,
         "answered with something that is not valid HTTP, or too large. Try again; if it persists, check api_base.",
+    ),
+    "exhausted": Meaning(
+        ExhaustedError,
+        "could not be asked: the gateway has no means for one more connection. Try again soon, or raise its limit of "
+        "open files.",
+        1.0,
     ),
 }
 
@@ -115,6 +120,6 @@ def build_host(origin: Origin) -> bytes:
 def parse_error(error: HttpError, provider: str) -> UpstreamError:
     """The failure in our words, with the original as its `__cause__`."""
     meaning = MEANINGS[error.kind]
-    ours = meaning.error(f"{provider} {meaning.message}", kind=error.kind, retryable=meaning.retryable)
+    ours = meaning.error(f"{provider} {meaning.message}", kind=error.kind, retry_after_s=meaning.retry_after_s)
     ours.__cause__ = error
     return ours

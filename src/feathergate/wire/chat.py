@@ -1,9 +1,10 @@
-"""OpenAI's Chat Completions on the wire: the request as a client sends it, and the parts of an answer we read.
+"""OpenAI's Chat Completions on the wire: the request as a client sends it, and what our own answers hold.
 
 A request is read in one pass into `ChatRequest`, which types and bounds every knob and leaves messages, tools
 and other nested values raw; `decode_messages` and `decode_tools` open those only where a request is translated.
-Unknown top-level members are kept beside it in `Members`. Shapes for answers are those that we write ourselves
-(`Usage`) or peek at (`ChunkPeek`). Source: reference/wire/openai-chat.md sections 1, 2, 5 and 6.
+Unknown top-level members are kept beside it in `Members`. Of an answer's shapes those stand here that we write
+ourselves (`Usage`); what we read of one stands in `chat_answer.py`. Source: reference/wire/openai-chat.md sections
+1, 2 and 5.
 """
 
 from __future__ import annotations
@@ -135,6 +136,38 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     thinking_blocks: list[dict[str, Any]] | None = None
     extra_content: dict[str, Any] | None = None
     cache_control: dict[str, Any] | None = None
+
+
+# --- messages whose text stays the JSON that came -----------------------------------------------------------------
+
+
+class Said(Message, frozen=True, kw_only=True):
+    """A message whose content is still JSON; empty where it has none."""
+
+    content: Raw = Raw()  # type: ignore[assignment]  # what it stands for is opened where it is needed
+
+
+class SaidPart(Part, frozen=True):
+    """A part whose text is still JSON; empty where it has none."""
+
+    text: Raw = Raw()  # type: ignore[assignment]  # as above
+
+
+class Spoken(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A message that is its role and its text, a JSON string which is not empty; all else that it could be is null."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Raw
+    name: None = None
+    refusal: None = None
+    tool_calls: None = None
+    tool_call_id: None = None
+    function_call: None = None
+    audio: None = None
+    reasoning_content: None = None
+    thinking_blocks: None = None
+    extra_content: None = None
+    cache_control: None = None
 
 
 # --- tools ------------------------------------------------------------------------------------------------------

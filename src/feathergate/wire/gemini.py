@@ -174,14 +174,16 @@ class Response(_Camel, frozen=True, gc=False):
     error: Status | str | None = None
 
 
-_decode_responses: Callable[[bytes], Response | list[Response]]
-_decode_responses = msgspec.json.Decoder(Response | list[Response]).decode
+decode_body: Callable[[bytes], Response | list[Response]]
+decode_body = msgspec.json.Decoder(Response | list[Response]).decode
+"""Raises `ValueError` or `RecursionError` where it is neither."""
+
 _DETAILS = msgspec.json.Decoder(list[Detail])
 
 
 def decode_responses(data: bytes) -> list[Response]:
     """One response, or a JSON array of them. Raises `ValueError` or `RecursionError` where it is neither."""
-    found = _decode_responses(data)
+    found = decode_body(data)
     return found if isinstance(found, list) else [found]
 
 

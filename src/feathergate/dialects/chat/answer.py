@@ -2,14 +2,13 @@
 
 That is for the cases where bytes cannot pass: an upstream that answers a stream whole, or a client of another
 dialect; all others are passed on as they came, which `pipe.py` does, and only peeked at (`peek_whole`). What we
-read is typed, so that a host's odd shape is an error here and nowhere later. Specification:
-reference/wire/openai-chat.md sections 5 to 7.
+read is typed (`wire/chat_answer.py`). Specification: reference/wire/openai-chat.md sections 5 to 7.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -36,113 +35,14 @@ from feathergate.events import (
     ToolStarted,
     Usage,
 )
+from feathergate.wire import chat_answer as wire
 from feathergate.wire import codec
 from feathergate.wire.chat import Usage as TokenUsage
+from feathergate.wire.chat_answer import WholePeek, decode_answer, decode_answer_peek, decode_usage
 
-DONE = b"[DONE]"
+DONE: Final = b"[DONE]"
 
-
-class _Function(msgspec.Struct, frozen=True, gc=False):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _Custom(msgspec.Struct, frozen=True, gc=False):
-    name: str | None = None
-    input: str | None = None
-
-
-class _Google(msgspec.Struct, frozen=True, gc=False):
-    thought_signature: str | None = None
-
-
-class _CallExtra(msgspec.Struct, frozen=True, gc=False):
-    google: _Google | None = None
-
-
-class _ToolCall(msgspec.Struct, frozen=True, gc=False):
-    index: int | None = None
-    id: str | None = None
-    type: str | None = None
-    function: _Function | None = None
-    custom: _Custom | None = None
-    extra_content: _CallExtra | None = None
-
-
-class _ThinkingBlock(msgspec.Struct, frozen=True, gc=False):
-    """A whole answer's block and a stream's piece of one: the same members."""
-
-    type: str | None = None
-    index: int | None = None
-    thinking: str | None = None
-    signature: str | None = None
-    data: str | None = None
-
-
-class _Message(msgspec.Struct, frozen=True):
-    """A whole answer's message and a stream's delta: the same members."""
-
-    content: str | None = None
-    refusal: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    thinking_blocks: list[_ThinkingBlock] | None = None
-    tool_calls: list[_ToolCall] | None = None
-    function_call: _Function | None = None
-    annotations: list[dict[str, Any]] | None = None
-    images: list[dict[str, Any]] | None = None
-    audio: dict[str, Any] | None = None
-    extra_content: dict[str, Any] | None = None
-
-
-class _Choice(msgspec.Struct, frozen=True):
-    index: int = 0
-    message: _Message | None = None
-    delta: _Message | None = None
-    finish_reason: str | None = None
-    logprobs: dict[str, list[Any] | None] | None = None
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    """A whole answer and a chunk of a stream: the same members."""
-
-    id: str = ""
-    model: str = ""
-    created: int | None = None
-    choices: list[_Choice] | None = None
-    usage: Raw = Raw()
-    error: Raw = Raw()
-    service_tier: str | None = None
-    system_fingerprint: str | None = None
-
-
-class _MessagePeek(msgspec.Struct, frozen=True, gc=False):
-    tool_calls: list[Raw] | None = None
-
-
-class _ChoicePeek(msgspec.Struct, frozen=True, gc=False):
-    message: _MessagePeek | None = None
-    finish_reason: str | None = None
-
-
-class _AnswerPeek(msgspec.Struct, frozen=True, gc=False):
-    choices: list[_ChoicePeek] | None = None
-    usage: Raw = Raw()
-    error: Raw = Raw()
-
-
-class WholePeek(msgspec.Struct, frozen=True, gc=False):
-    """What the gateway must know of a whole answer that passes: whether `mend_answer` is due, and its usage."""
-
-    odd: bool
-    usage: TokenUsage | None
-
-
-A = TypeVar("A", _Answer, _AnswerPeek)
-
-_decode_answer = msgspec.json.Decoder(_Answer).decode
-_decode_peek = msgspec.json.Decoder(_AnswerPeek).decode
-_decode_usage = msgspec.json.Decoder(TokenUsage).decode
+A = TypeVar("A", wire.Answer, wire.AnswerPeek)
 
 
 def _read(decode: Callable[[bytes], A], body: bytes) -> A:
@@ -171,7 +71,7 @@ def parse_usage(raw: Raw) -> TokenUsage | None:
     if not raw or codec.is_null(raw):
         return None
     try:
-        usage = _decode_usage(raw)
+        usage = decode_usage(raw)
     except msgspec.DecodeError:
         return None
     if usage.prompt_tokens < 0 or usage.completion_tokens < 0 or usage.total_tokens < 0:
@@ -181,7 +81,7 @@ def parse_usage(raw: Raw) -> TokenUsage | None:
 
 def peek_whole(body: bytes) -> WholePeek:
     """A whole answer that is to pass as it came; raises `UpstreamError` for one that is none, or an error."""
-    answer = _read_whole(_decode_peek, body)
+    answer = _read_whole(decode_answer_peek, body)
     odd = False
     for choice in answer.choices or ():
         message = choice.message
@@ -191,7 +91,7 @@ def peek_whole(body: bytes) -> WholePeek:
 
 def parse_answer(body: bytes) -> list[Event]:
     """A whole answer; see `contract.Dialect`."""
-    answer = _read_whole(_decode_answer, body)
+    answer = _read_whole(decode_answer, body)
     reader = _Reader()
     events = list(reader.start(answer))
     for choice in answer.choices or ():
@@ -212,12 +112,12 @@ class _Reader:
         self._annotations: dict[int, list[dict[str, Any]]] = {}
         self._media: dict[int, int] = {}
 
-    def start(self, answer: _Answer) -> Iterator[Event]:
+    def start(self, answer: wire.Answer) -> Iterator[Event]:
         if not self.started:
             self.started = True
             yield Started(answer.id, answer.model, answer.created, answer.service_tier, answer.system_fingerprint)
 
-    def read(self, choice: _Choice, message: _Message | None) -> Iterator[Event]:
+    def read(self, choice: wire.Choice, message: wire.Message | None) -> Iterator[Event]:
         index = choice.index
         if message is not None:
             yield from self._read_message(index, message)
@@ -226,14 +126,14 @@ class _Reader:
         if choice.finish_reason is not None:
             self.finished.setdefault(index, name_finish(choice.finish_reason))
 
-    def close(self, choices: Sequence[_Choice]) -> Iterator[Event]:
+    def close(self, choices: Sequence[wire.Choice]) -> Iterator[Event]:
         """What is said once a choice: its citations and its finish."""
         for index, items in sorted(self._annotations.items()):
             yield Annotations(tuple(items), index)
         for index in sorted({*self.finished, *(choice.index for choice in choices)}):
             yield Finished(self.finished.get(index, "stop"), index)
 
-    def _read_message(self, index: int, message: _Message) -> Iterator[Event]:
+    def _read_message(self, index: int, message: wire.Message) -> Iterator[Event]:
         thinking = message.thinking_blocks
         if thinking:
             yield from _read_thinking(index, thinking)
@@ -246,7 +146,7 @@ class _Reader:
         for call in message.tool_calls or ():
             yield from self._read_tool(index, call)
         if message.function_call is not None:
-            yield from self._read_tool(index, _ToolCall(id="", function=message.function_call))
+            yield from self._read_tool(index, wire.ToolCall(id="", function=message.function_call))
         if message.annotations:
             self._annotations.setdefault(index, []).extend(message.annotations)
         for item in message.images or ():
@@ -258,7 +158,7 @@ class _Reader:
         if message.extra_content is not None:
             yield Extra(message.extra_content, index)
 
-    def _read_tool(self, index: int, call: _ToolCall) -> Iterator[Event]:
+    def _read_tool(self, index: int, call: wire.ToolCall) -> Iterator[Event]:
         """A call, or a piece of one. A host's own indexes may have gaps: ours have none."""
         name = (call.function and call.function.name) or (call.custom and call.custom.name)
         key = (index, call.index if call.index is not None else call.id)
@@ -281,7 +181,7 @@ class _Reader:
             yield ToolArgs(tool, text, index)
 
 
-def _read_thinking(index: int, blocks: Sequence[_ThinkingBlock]) -> Iterator[Event]:
+def _read_thinking(index: int, blocks: Sequence[wire.ThinkingBlock]) -> Iterator[Event]:
     for position, block in enumerate(blocks):
         number = position if block.index is None else block.index
         if block.type == "redacted_thinking":
@@ -302,7 +202,7 @@ class ChatStreamDecoder:
     def __init__(self) -> None:
         self.complete = False
         self._reader = _Reader()
-        self._choices: dict[int, _Choice] = {}
+        self._choices: dict[int, wire.Choice] = {}
         self._usage: TokenUsage | None = None
         self._service_tier: str | None = None
 
@@ -310,7 +210,7 @@ class ChatStreamDecoder:
         if data.strip() == DONE:
             self.complete = True
             return ()
-        answer = _read(_decode_answer, data)
+        answer = _read(decode_answer, data)
         if name == b"error":
             raise parse_failure(None, None, data)
         reader = self._reader

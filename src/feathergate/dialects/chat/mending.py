@@ -9,7 +9,7 @@ and 7.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import get_args
+from typing import Final, get_args
 
 import msgspec
 from msgspec import Raw
@@ -17,17 +17,17 @@ from msgspec import Raw
 from feathergate.events import FinishReason
 from feathergate.wire import codec
 
-_OPENAI: tuple[FinishReason, ...] = get_args(FinishReason)
-_FINISH: Mapping[str, FinishReason] = {
+_OPENAI: Final[tuple[FinishReason, ...]] = get_args(FinishReason)
+_FINISH: Final[Mapping[str, FinishReason]] = {
     **{reason: reason for reason in _OPENAI},
     **dict.fromkeys(("model_length", "max_tokens", "error", "abort", "insufficient_system_resource"), "length"),
     **dict.fromkeys(("safety", "refusal", "content-filter"), "content_filter"),
     **dict.fromkeys(("tool_use", "tool_call"), "tool_calls"),
 }
 
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
-_decode_list = msgspec.json.Decoder(list[Raw]).decode
-_decode_text = msgspec.json.Decoder(str).decode
+_decode_object: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_list: Final = msgspec.json.Decoder(list[Raw]).decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
 
 
 def name_finish(reason: str) -> FinishReason:
@@ -77,7 +77,7 @@ def _mend_finish(reason: Raw) -> Raw:
     return reason if named == given else codec.raw(named)
 
 
-_MENDERS: Mapping[str, Callable[[Raw], Raw]] = {
+_MENDERS: Final[Mapping[str, Callable[[Raw], Raw]]] = {
     "message": _mend_message,
     "delta": _mend_message,
     "finish_reason": _mend_finish,

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-import msgspec
 from msgspec import Raw
 
 from feathergate.dialects.contract import Context
@@ -50,20 +49,20 @@ from feathergate.wire.gemini import (
     Response,
     TokenLogprob,
     UsageMetadata,
-    decode_responses,
+    decode_body,
 )
 
 # Parts of the provider's own tools: nothing for OpenAI's message, but Gemini wants them back on the next turn.
-_SERVER_PARTS = (
+_SERVER_PARTS: Final = (
     ("executableCode", "executable_code"),
     ("codeExecutionResult", "code_execution_result"),
     ("toolCall", "tool_call"),
     ("toolResponse", "tool_response"),
 )
 
-_UNSIGNED = "MISSING_THOUGHT_SIGNATURE"
+_UNSIGNED: Final = "MISSING_THOUGHT_SIGNATURE"
 # The model's own mistakes: an answer that is nothing else is none.
-_MISTAKES = frozenset({_UNSIGNED, "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE"})
+_MISTAKES: Final = frozenset({_UNSIGNED, "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE"})
 
 
 def parse_answer(body: bytes, context: Context) -> Sequence[Event]:
@@ -75,28 +74,43 @@ def parse_answer(body: bytes, context: Context) -> Sequence[Event]:
 def decode_answer(data: bytes) -> list[Response]:
     """Raises `UpstreamError` (protocol) for what is no response, and the provider's own error where it is one."""
     try:
-        responses = decode_responses(data)
+        found = decode_body(data)
     except (ValueError, RecursionError) as error:
         raise _malformed(error) from None
+    responses = found if isinstance(found, list) else [found]
     for response in responses:
         if response.error is not None:
             raise build_error(response.error)
     return responses
 
 
-class _Choice(msgspec.Struct):
+class _Choice:
     """What one candidate has said so far. `pieces` has an entry a part, empty where the part is no text."""
 
-    pieces: list[str] = []
-    tools: int = 0
-    open: PartialCall | None = None
-    media: int = 0
-    audio: bool = False
-    signature: str | None = None
-    parts: list[dict[str, Any]] = []
-    grounding: GroundingMetadata | None = None
-    finish: str | None = None
-    finish_message: str | None = None
+    __slots__ = (
+        "audio",
+        "finish",
+        "finish_message",
+        "grounding",
+        "media",
+        "open",
+        "parts",
+        "pieces",
+        "signature",
+        "tools",
+    )
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.tools = 0
+        self.open: PartialCall | None = None
+        self.media = 0
+        self.audio = False
+        self.signature: str | None = None
+        self.parts: list[dict[str, Any]] = []
+        self.grounding: GroundingMetadata | None = None
+        self.finish: str | None = None
+        self.finish_message: str | None = None
 
     @property
     def has_content(self) -> bool:

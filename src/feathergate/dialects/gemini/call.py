@@ -8,7 +8,7 @@ unanswered call of its name. Source: reference/wire/gemini.md sections 2 and 3, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
@@ -16,16 +16,16 @@ from msgspec import Raw
 from feathergate.capability import Capability
 from feathergate.dialects.call_id import split_call_id
 from feathergate.dialects.gemini.media import build_media
-from feathergate.dialects.gemini.turn import Spoken, Turn
+from feathergate.dialects.gemini.turn import Turn
 from feathergate.errors import ClientError
-from feathergate.wire.chat import Message
+from feathergate.wire.chat import Message, Spoken
 from feathergate.wire.codec import raw
 
-_CALLING = ("assistant", "tool", "function")
-_MISSING = {"error": "This call has no result."}
+_CALLING: Final = ("assistant", "tool", "function")
+_MISSING: Final = {"error": "This call has no result."}
 
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
-_decode_array = msgspec.json.Decoder(list[Raw]).decode
+_decode_object: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_array: Final = msgspec.json.Decoder(list[Raw]).decode
 
 JsonObject = dict[str, Any]
 
@@ -44,11 +44,14 @@ class Call:
         self.where = ""
 
 
-class Paired(msgspec.Struct, frozen=True):
+class Paired:
     """The calls of each message, by its index, with their results; and the indexes of the results with a call."""
 
-    calls: dict[int, list[Call]]
-    answers: set[int]
+    __slots__ = ("answers", "calls")
+
+    def __init__(self, calls: dict[int, list[Call]], answers: set[int]) -> None:
+        self.calls: Final = calls
+        self.answers: Final = answers
 
 
 def pair_calls(turns: Sequence[Turn]) -> Paired:

@@ -9,26 +9,26 @@ turn, because prompt caches and signatures hang on it. Source: reference/wire/ge
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Raw
 
 from feathergate.capability import Capability
 from feathergate.dialects.gemini.call import Call, Paired, build_call, build_result
 from feathergate.dialects.gemini.media import build_media
-from feathergate.dialects.gemini.turn import Spoken, Turn
+from feathergate.dialects.gemini.turn import Turn
 from feathergate.dialects.loss import Losses
 from feathergate.errors import ClientError
-from feathergate.wire.chat import Message, Part
+from feathergate.wire.chat import Message, Part, Spoken
 from feathergate.wire.codec import decode_any
 
-_SYSTEM = ("system", "developer")
-_RESULTS = ("tool", "function")
-_TEXTS = ("text", "refusal")
+_SYSTEM: Final = ("system", "developer")
+_RESULTS: Final = ("tool", "function")
+_TEXTS: Final = ("text", "refusal")
 # Who speaks in a note: a message that has no turn of its own here.
-_SPEAKERS = {**dict.fromkeys(_SYSTEM, "System"), **dict.fromkeys(_RESULTS, "Result of a tool")}
-_DUMMY_SIGNATURE = "skip_thought_signature_validator"
-_SERVER_PARTS = frozenset({"executableCode", "codeExecutionResult", "toolCall", "toolResponse"})
+_SPEAKERS: Final = {**dict.fromkeys(_SYSTEM, "System"), **dict.fromkeys(_RESULTS, "Result of a tool")}
+_DUMMY_SIGNATURE: Final = "skip_thought_signature_validator"
+_SERVER_PARTS: Final = frozenset({"executableCode", "codeExecutionResult", "toolCall", "toolResponse"})
 
 JsonObject = dict[str, Any]
 
@@ -181,7 +181,7 @@ def _server_parts(google: Mapping[str, Any]) -> list[JsonObject]:
     return [
         part
         for part in (parts if isinstance(parts, list) else ())
-        if isinstance(part, dict) and _SERVER_PARTS & part.keys()
+        if isinstance(part, dict) and not _SERVER_PARTS.isdisjoint(part)
     ]
 
 

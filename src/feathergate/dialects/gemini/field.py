@@ -6,13 +6,15 @@ of `DROPPED` are, but for the extensions, which are Gemini's own.
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Raw
 
 from feathergate.dialects.loss import Losses
 from feathergate.errors import ClientError
 from feathergate.wire.codec import Members, is_null
 
-TRANSLATED = (
+TRANSLATED: Final = (
     "model",
     "messages",
     "stream",
@@ -40,7 +42,7 @@ TRANSLATED = (
     "web_search_options",
     "thinking",
 )
-DROPPED = (
+DROPPED: Final = (
     "logit_bias",
     "user",
     "safety_identifier",
@@ -54,32 +56,32 @@ DROPPED = (
     "prediction",
     "cache_control",
 )
-REFUSED = ("moderation",)  # who asks for a check of what is said must not be answered unchecked
+REFUSED: Final = ("moderation",)  # who asks for a check of what is said must not be answered unchecked
 
 # All of these are translated; parts, where they are not refused.
-ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-PARTS = ("text", "refusal", "image_url", "input_audio", "file")
-REFUSED_PARTS: tuple[str, ...] = ()
-TOOLS = ("function", "custom")
-CHOICES = ("none", "auto", "required", "function", "custom", "allowed_tools")
-FORMATS = ("text", "json_object", "json_schema")
+ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
+PARTS: Final = ("text", "refusal", "image_url", "input_audio", "file")
+REFUSED_PARTS: Final[tuple[str, ...]] = ()
+TOOLS: Final = ("function", "custom")
+CHOICES: Final = ("none", "auto", "required", "function", "custom", "allowed_tools")
+FORMATS: Final = ("text", "json_object", "json_schema")
 
 # Members that OpenAI does not know and Gemini does, in both spellings that clients use.
-EXTENSIONS = {
+EXTENSIONS: Final = {
     "safety_settings": "safetySettings",
     "safetySettings": "safetySettings",
     "cached_content": "cachedContent",
     "cachedContent": "cachedContent",
 }
 
-_EXTENSIONS = frozenset(EXTENSIONS)
-_CARRIED = _EXTENSIONS.union(TRANSLATED)
-_WHAT_GEMINI_DOES_ANYWAY = {"store": b"false", "parallel_tool_calls": b"true"}
+_EXTENSIONS: Final = frozenset(EXTENSIONS)
+_CARRIED: Final = _EXTENSIONS.union(TRANSLATED)
+_WHAT_GEMINI_DOES_ANYWAY: Final = {"store": b"false", "parallel_tool_calls": b"true"}
 
 
 def check_fields(members: Members, losses: Losses) -> None:
     """Drop, or refuse with a `ClientError`, what Gemini does not get; `null` asks for nothing."""
-    if members.keys() <= _CARRIED:
+    if _CARRIED.issuperset(members):
         return
     for name, value in members.items():
         if name in _CARRIED or is_null(value):

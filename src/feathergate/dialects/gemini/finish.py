@@ -7,11 +7,12 @@ numbers count, because only its answers have been seen with them. Source: refere
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from feathergate.events import Finished, FinishReason
 from feathergate.wire.gemini import Enum
 
-_FILTERED = (
+_FILTERED: Final = (
     "SAFETY",
     "RECITATION",
     "LANGUAGE",
@@ -29,13 +30,13 @@ _FILTERED = (
     "NO_IMAGE",
 )
 # What is not here is "stop": the model's own mistakes after content, and words that are newer than this table.
-_REASONS: dict[str | None, FinishReason] = {
+_REASONS: Final[dict[str | None, FinishReason]] = {
     "MAX_TOKENS": "length",
     "TOO_MANY_TOOL_CALLS": "length",
     "CONTINUATION": "length",
     **dict.fromkeys(_FILTERED, "content_filter"),
 }
-_FINISHED = (
+_FINISHED: Final = (
     "FINISH_REASON_UNSPECIFIED",
     "STOP",
     "MAX_TOKENS",
@@ -48,7 +49,7 @@ _FINISHED = (
     "MALFORMED_FUNCTION_CALL",
     "MODEL_ARMOR",
 )
-BLOCKED = ("BLOCKED_REASON_UNSPECIFIED", "SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "MODEL_ARMOR")
+BLOCKED: Final = ("BLOCKED_REASON_UNSPECIFIED", "SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "MODEL_ARMOR")
 
 
 def name_reason(value: Enum | None, names: Sequence[str] = _FINISHED) -> str | None:

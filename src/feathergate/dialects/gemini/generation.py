@@ -5,7 +5,7 @@ Source: reference/wire/gemini.md sections 2 to 4.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UNSET
 
@@ -17,10 +17,10 @@ from feathergate.errors import ClientError
 from feathergate.wire.chat import ChatRequest
 from feathergate.wire.codec import decode_any, decode_response_format, given
 
-_STOP_LIMIT = 5
-_CANDIDATE_LIMIT = 8
-_PENALTY_BOUND = 1.99  # Gemini takes less than 2, OpenAI 2 itself
-_MODALITIES = {"text": "TEXT", "audio": "AUDIO", "image": "IMAGE"}
+_STOP_LIMIT: Final = 5
+_CANDIDATE_LIMIT: Final = 8
+_PENALTY_BOUND: Final = 1.99  # Gemini takes less than 2, OpenAI 2 itself
+_MODALITIES: Final = {"text": "TEXT", "audio": "AUDIO", "image": "IMAGE"}
 
 
 def build_generation(request: ChatRequest, capability: Capability, losses: Losses) -> dict[str, Any]:

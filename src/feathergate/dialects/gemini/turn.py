@@ -7,41 +7,23 @@ whoever split the body into raw members has found its UTF-8 valid, and its escap
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final
 
 import msgspec
 from msgspec import Raw
 
-from feathergate.wire.chat import Message
+from feathergate.wire.chat import Message, Spoken
 from feathergate.wire.codec import decode_messages
 
-LONG_BYTES = 4096  # a shorter text is decoded and encoded in less time than it takes to see that it need not be
+LONG_BYTES: Final = 4096  # a shorter text is decoded and encoded in less time than it takes to see that it need not be
 
-_QUOTE = ord('"')
-_EMPTY_BYTES = len(b'""')
-
-
-class Spoken(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A message that is its role and its text, a JSON string which is not empty; all else that it could be is null."""
-
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Raw
-    name: None = None
-    refusal: None = None
-    tool_calls: None = None
-    tool_call_id: None = None
-    function_call: None = None
-    audio: None = None
-    reasoning_content: None = None
-    thinking_blocks: None = None
-    extra_content: None = None
-    cache_control: None = None
-
+_QUOTE: Final = ord('"')
+_EMPTY_BYTES: Final = len(b'""')
 
 Turn = Message | Spoken
 
-_decode_message = msgspec.json.Decoder(Message).decode
-_decode_spoken = msgspec.json.Decoder(Spoken).decode
+_decode_message: Final = msgspec.json.Decoder(Message).decode
+_decode_spoken: Final = msgspec.json.Decoder(Spoken).decode
 
 
 def read_turns(messages: list[Raw]) -> list[Turn]:

@@ -7,22 +7,24 @@ changes only what it names. Source: reference/wire/gemini.md section 5, "Usage".
 
 from __future__ import annotations
 
+from typing import Final
+
 from feathergate.events import Usage
 from feathergate.wire import chat
 from feathergate.wire.chat import CompletionTokensDetails, PromptTokensDetails
 from feathergate.wire.gemini import ModalityTokens, UsageMetadata
 
-_TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
-_MODALITIES = ("", "TEXT", "IMAGE", "VIDEO", "AUDIO", "DOCUMENT")
+_TIERS: Final = {"standard": "default", "flex": "flex", "priority": "priority"}
+_MODALITIES: Final = ("", "TEXT", "IMAGE", "VIDEO", "AUDIO", "DOCUMENT")
 
 
 def merge_usage(old: UsageMetadata, new: UsageMetadata) -> UsageMetadata:
     """What is known after `new`, which comes with every event and mostly says all that `old` did."""
     if (
         new.total_token_count
-        and (new.prompt_tokens_details or not old.prompt_tokens_details)
-        and (new.candidates_tokens_details or not old.candidates_tokens_details)
-        and (new.service_tier is not None or old.service_tier is None)
+        and (not old.prompt_tokens_details or new.prompt_tokens_details)
+        and (not old.candidates_tokens_details or new.candidates_tokens_details)
+        and (old.service_tier is None or new.service_tier is not None)
     ):
         return new
     counts = new if new.total_token_count else old
@@ -46,31 +48,38 @@ def build_usage(usage: UsageMetadata) -> Usage:
     thoughts, total = usage.thoughts_token_count or 0, usage.total_token_count or 0
     if prompt + completion != total:
         completion += thoughts
-    read = _by_modality(usage.prompt_tokens_details)
-    written = _by_modality(usage.candidates_tokens_details)
     told = chat.Usage(
         prompt,
         completion,
         total or prompt + completion,
-        PromptTokensDetails(
-            usage.cached_content_token_count or 0,
-            audio_tokens=read.get("AUDIO"),
-            text_tokens=read.get("TEXT"),
-            image_tokens=read.get("IMAGE"),
-        ),
-        CompletionTokensDetails(
-            thoughts,
-            audio_tokens=written.get("AUDIO"),
-            text_tokens=written.get("TEXT"),
-            image_tokens=written.get("IMAGE"),
-        ),
+        _build_read(usage.cached_content_token_count or 0, usage.prompt_tokens_details),
+        _build_written(thoughts, usage.candidates_tokens_details),
     )
-    return Usage(told, None if usage.service_tier is None else _TIERS.get(usage.service_tier.lower()))
+    tier = usage.service_tier
+    return Usage(told, None if tier is None else _TIERS.get(tier.lower()))
 
 
-def _by_modality(details: list[ModalityTokens] | None) -> dict[str, int]:
+def _build_read(cached: int, details: list[ModalityTokens] | None) -> PromptTokensDetails:
+    if not details:
+        return PromptTokensDetails(cached)
+    count = _by_modality(details).get
+    return PromptTokensDetails(
+        cached, audio_tokens=count("AUDIO"), text_tokens=count("TEXT"), image_tokens=count("IMAGE")
+    )
+
+
+def _build_written(thoughts: int, details: list[ModalityTokens] | None) -> CompletionTokensDetails:
+    if not details:
+        return CompletionTokensDetails(thoughts)
+    count = _by_modality(details).get
+    return CompletionTokensDetails(
+        thoughts, audio_tokens=count("AUDIO"), text_tokens=count("TEXT"), image_tokens=count("IMAGE")
+    )
+
+
+def _by_modality(details: list[ModalityTokens]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for detail in details or ():
+    for detail in details:
         name = detail.modality
         if isinstance(name, int):
             name = _MODALITIES[name] if 0 <= name < len(_MODALITIES) else ""

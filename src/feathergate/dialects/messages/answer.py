@@ -10,7 +10,7 @@ reference/wire/anthropic.md sections 6 and 7.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
@@ -39,8 +39,9 @@ from feathergate.events import (
 from feathergate.wire import messages as wire
 from feathergate.wire.chat import CompletionTokensDetails, PromptTokensDetails
 from feathergate.wire.chat import Usage as TokenUsage
+from feathergate.wire.messages import decode_message
 
-_FINISH: Mapping[str, FinishReason] = {
+_FINISH: Final[Mapping[str, FinishReason]] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "tool_use": "tool_calls",
@@ -50,8 +51,8 @@ _FINISH: Mapping[str, FinishReason] = {
     "compaction": "length",
     "refusal": "content_filter",
 }
-_ON_THE_SIDE = ("compaction", "advisor_message")
-_SERVICE_TIERS = {"standard": "default", "priority": "priority", "batch": "flex"}
+_ON_THE_SIDE: Final = ("compaction", "advisor_message")
+_SERVICE_TIERS: Final = {"standard": "default", "priority": "priority", "batch": "flex"}
 
 
 def parse_answer(body: bytes, context: Context) -> list[Event]:
@@ -60,7 +61,7 @@ def parse_answer(body: bytes, context: Context) -> list[Event]:
     try:
         if not body.isascii():
             body.decode()
-        message = wire.decode_message(body)
+        message = decode_message(body)
         if message.error is not None:
             raise parse_failure(message.error)
         if message.content is None:
@@ -144,7 +145,7 @@ class AnswerReader:
         """A block begins, whole or with nothing in it yet; one that is still open ends."""
         events = self.close()
         self._open = block = OpenBlock(raw, self._characters)
-        opener = self._openers.get(block.mode)
+        opener = _OPENERS.get(block.mode)
         opened = opener(self, block) if opener is not None else ()
         return [*events, *opened] if events else opened
 
@@ -222,7 +223,7 @@ class AnswerReader:
             block.pieces.append(text)
             self._characters += len(text)
             return (Text(text),)
-        read = self._deltas.get((block.mode, delta.type))
+        read = _DELTAS.get((block.mode, delta.type))
         return read(self, block, delta) if read is not None else ()
 
     def _read_arguments(self, block: OpenBlock, delta: wire.Delta) -> Sequence[Event]:
@@ -274,22 +275,25 @@ class AnswerReader:
             events.append(Usage(usage))
         return events
 
-    _openers: ClassVar[Mapping[str, Callable[[AnswerReader, OpenBlock], Sequence[Event]]]] = {
-        "text": _open_text,
-        "thinking": _open_thinking,
-        "redacted_thinking": _open_redacted,
-        "tool_use": _open_tool,
-        "provider_tool": _open_provider,
-        "provider_result": _open_provider,
-    }
-    _deltas: ClassVar[Mapping[tuple[str, str], Callable[[AnswerReader, OpenBlock, wire.Delta], Sequence[Event]]]] = {
-        ("tool_use", "input_json_delta"): _read_arguments,
-        ("provider_tool", "input_json_delta"): _read_input,
-        ("json", "input_json_delta"): _read_json,
-        ("thinking", "thinking_delta"): _read_thinking,
-        ("thinking", "signature_delta"): _read_signature,
-        ("text", "citations_delta"): _read_citation,
-    }
+
+# Behind the class and not in its body, where mypyc cannot have tables of methods yet.
+# ruff: noqa: SLF001
+_OPENERS: Final[Mapping[str, Callable[[AnswerReader, OpenBlock], Sequence[Event]]]] = {
+    "text": AnswerReader._open_text,
+    "thinking": AnswerReader._open_thinking,
+    "redacted_thinking": AnswerReader._open_redacted,
+    "tool_use": AnswerReader._open_tool,
+    "provider_tool": AnswerReader._open_provider,
+    "provider_result": AnswerReader._open_provider,
+}
+_DELTAS: Final[Mapping[tuple[str, str], Callable[[AnswerReader, OpenBlock, wire.Delta], Sequence[Event]]]] = {
+    ("tool_use", "input_json_delta"): AnswerReader._read_arguments,
+    ("provider_tool", "input_json_delta"): AnswerReader._read_input,
+    ("json", "input_json_delta"): AnswerReader._read_json,
+    ("thinking", "thinking_delta"): AnswerReader._read_thinking,
+    ("thinking", "signature_delta"): AnswerReader._read_signature,
+    ("text", "citations_delta"): AnswerReader._read_citation,
+}
 
 
 def _build_usage(usage: wire.Usage) -> TokenUsage | None:

@@ -9,18 +9,17 @@ sections 3 and 6.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Raw
 
 from feathergate.dialects.call_id import split_call_id
 from feathergate.dialects.messages.part import Block, build_text
-from feathergate.dialects.messages.said import Said
 from feathergate.errors import ClientError
-from feathergate.wire.chat import Message
+from feathergate.wire.chat import Message, Said
 
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_object: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class Call(NamedTuple):

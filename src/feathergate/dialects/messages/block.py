@@ -8,7 +8,7 @@ reference/wire/anthropic.md section 6.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Raw
@@ -19,13 +19,13 @@ from feathergate.wire.messages import Block, Citation, decode_block, decode_bloc
 Mode = Literal["text", "thinking", "redacted_thinking", "tool_use", "json", "provider_tool", "provider_result", ""]
 """How a block is read: by its type; `json` = the tool that stands in for structured output; empty = ignored."""
 
-_READ: Mapping[str, Mode] = {
+_READ: Final[Mapping[str, Mode]] = {
     "text": "text",
     "thinking": "thinking",
     "redacted_thinking": "redacted_thinking",
     "tool_use": "tool_use",
 }
-_WITH_INPUT: tuple[Mode, ...] = ("tool_use", "json", "provider_tool")
+_WITH_INPUT: Final[tuple[Mode, ...]] = ("tool_use", "json", "provider_tool")
 
 
 class OpenBlock:

@@ -7,13 +7,13 @@ of `DROPPED` are. Source: reference/wire/anthropic.md section 3.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from feathergate.dialects.loss import Losses
 from feathergate.wire import codec
 from feathergate.wire.chat import ChatRequest
 
-TRANSLATED = (
+TRANSLATED: Final = (
     "model",
     "messages",
     "stream",
@@ -37,7 +37,7 @@ TRANSLATED = (
     "thinking",
     "cache_control",
 )
-DROPPED = (
+DROPPED: Final = (
     "seed",
     "presence_penalty",
     "frequency_penalty",
@@ -55,20 +55,20 @@ DROPPED = (
     "moderation",
     "prediction",
 )
-REFUSED = ("n",)
+REFUSED: Final = ("n",)
 """Refused above 1: one answer in place of several would change what was asked for."""
-_CARRIED = frozenset((*TRANSLATED, *REFUSED))
+_CARRIED: Final = frozenset((*TRANSLATED, *REFUSED))
 
 # All of these are translated; parts, where they are not refused.
-ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-PARTS = ("text", "refusal", "image_url", "file")
-REFUSED_PARTS = ("input_audio",)
-TOOLS = ("function", "custom")
-CHOICES = ("none", "auto", "required", "function", "custom", "allowed_tools")
-FORMATS = ("text", "json_object", "json_schema")
+ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
+PARTS: Final = ("text", "refusal", "image_url", "file")
+REFUSED_PARTS: Final = ("input_audio",)
+TOOLS: Final = ("function", "custom")
+CHOICES: Final = ("none", "auto", "required", "function", "custom", "allowed_tools")
+FORMATS: Final = ("text", "json_object", "json_schema")
 
 # Values of dropped fields that ask for nothing: leaving them out loses nothing.
-_NEUTRAL: Mapping[str, Any] = {
+_NEUTRAL: Final[Mapping[str, Any]] = {
     "presence_penalty": 0,
     "frequency_penalty": 0,
     "logprobs": False,

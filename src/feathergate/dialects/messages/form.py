@@ -6,7 +6,7 @@ said in words. Specification: reference/wire/anthropic.md section 5.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from msgspec import UnsetType
 
@@ -16,7 +16,7 @@ from feathergate.dialects.schema import sanitise_for_messages
 from feathergate.wire import codec
 from feathergate.wire.chat import ChatRequest
 
-JSON_INSTRUCTION = "Answer with one JSON object and nothing else."
+JSON_INSTRUCTION: Final = "Answer with one JSON object and nothing else."
 
 
 class Form(NamedTuple):
@@ -27,7 +27,7 @@ class Form(NamedTuple):
     instruction: str | None = None
 
 
-_NONE = Form()
+_NONE: Final = Form()
 
 
 def plan_form(request: ChatRequest, capability: Capability) -> Form:

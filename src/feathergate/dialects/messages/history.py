@@ -11,26 +11,26 @@ Specification: reference/wire/anthropic.md sections 3 and 6.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-
-import msgspec
+from typing import Final
 
 from feathergate.capability import Capability
 from feathergate.dialects.call_id import split_call_id
 from feathergate.dialects.loss import Losses
 from feathergate.dialects.messages.assistant import Call, build_content, place_calls
 from feathergate.dialects.messages.part import THINKING, Block, build_marker, build_parts, with_marker
-from feathergate.dialects.messages.said import Said, is_text, read_text
+from feathergate.dialects.messages.said import is_text, read_text
 from feathergate.dialects.messages.tool import Names
 from feathergate.errors import ClientError
+from feathergate.wire.chat import Said
 
-_ID_LIMIT = 256
-_PLACEHOLDER = "."
-_NOTE = "[Instruction from the operator of this conversation]\n"
-_ORPHAN = "[Result of the tool call {}, which is not part of this conversation]"
-_MISSING = "No result of this call was given."
+_ID_LIMIT: Final = 256
+_PLACEHOLDER: Final = "."
+_NOTE: Final = "[Instruction from the operator of this conversation]\n"
+_ORPHAN: Final = "[Result of the tool call {}, which is not part of this conversation]"
+_MISSING: Final = "No result of this call was given."
 
 # What may stand before a message of each role in a conversation of words: all of the system stands first.
-_FOLLOWS: Mapping[str, tuple[str, ...]] = {
+_FOLLOWS: Final[Mapping[str, tuple[str, ...]]] = {
     "system": ("system",),
     "developer": ("system",),
     "user": ("system", "assistant"),
@@ -40,12 +40,15 @@ _FOLLOWS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class History(msgspec.Struct, frozen=True):
+class History:
     """`system` and `messages` as Anthropic has them; `is_words` = bare text in turns, no breakpoint and no call."""
 
-    system: list[Block]
-    turns: list[Block]
-    is_words: bool = False
+    __slots__ = ("is_words", "system", "turns")
+
+    def __init__(self, system: list[Block], turns: list[Block], *, is_words: bool = False) -> None:
+        self.system: Final = system
+        self.turns: Final = turns
+        self.is_words: Final = is_words
 
 
 def build_history(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, UnsetType
@@ -20,13 +20,13 @@ from feathergate.errors import ClientError
 from feathergate.wire import codec
 from feathergate.wire.chat import ChatRequest
 
-_SAMPLING_DEFAULT = 1.0
-_ROOM: Mapping[str, int] = {"all": 2, "one_of": 1, "none": 0}
-_SERVICE_TIERS = {"auto": "auto", "default": "standard_only"}
-_MAX_TOKENS_UNKNOWN = 8_192
-_MAX_TOKENS_WHOLE = 21_333  # what a model can write within the ten minutes that a whole answer may take
-_USER_LIMIT = 512
-_PERSONAL = re.compile(r"\S@\S+\.\S|^\+?[\d\s().-]{7,}$")
+_SAMPLING_DEFAULT: Final = 1.0
+_ROOM: Final[Mapping[str, int]] = {"all": 2, "one_of": 1, "none": 0}
+_SERVICE_TIERS: Final = {"auto": "auto", "default": "standard_only"}
+_MAX_TOKENS_UNKNOWN: Final = 8_192
+_MAX_TOKENS_WHOLE: Final = 21_333  # what a model can write within the ten minutes that a whole answer may take
+_USER_LIMIT: Final = 512
+_PERSONAL: Final = re.compile(r"\S@\S+\.\S|^\+?[\d\s().-]{7,}$")
 
 
 def read_object(value: Raw | UnsetType, name: str) -> dict[str, Any] | None:

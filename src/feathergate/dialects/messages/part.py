@@ -10,29 +10,30 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Raw
 
 from feathergate.dialects.loss import Losses
-from feathergate.dialects.messages.said import SaidPart, check_text, is_blank, is_text, read_parts
+from feathergate.dialects.messages.said import check_text, is_blank, is_text, read_parts
 from feathergate.errors import ClientError
+from feathergate.wire.chat import SaidPart
 
 Block = dict[str, Any]
 
-THINKING = ("thinking", "redacted_thinking")
+THINKING: Final = ("thinking", "redacted_thinking")
 
-_IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
-_IMAGE_ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}
+_IMAGES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
+_IMAGE_ALIASES: Final = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}
 # How the bytes of each kind begin, in base64: what they are counts, not what they were declared to be.
-_MAGIC = (
+_MAGIC: Final = (
     ("iVBORw0KGgo", "image/png"),
     ("/9j/", "image/jpeg"),
     ("R0lGOD", "image/gif"),
     ("UklGR", "image/webp"),
     ("JVBERi0", "application/pdf"),
 )
-_IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+_IMAGE_ENDINGS: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 
 
 def build_parts(content: Raw, where: str, losses: Losses) -> list[Block]:
@@ -117,7 +118,7 @@ def _build_audio_part(part: SaidPart, where: str, losses: Losses) -> list[Block]
     raise _refused("Anthropic takes no audio", "Send a transcript as text", where)
 
 
-_PARTS: Mapping[str, Callable[[SaidPart, str, Losses], list[Block]]] = {
+_PARTS: Final[Mapping[str, Callable[[SaidPart, str, Losses], list[Block]]]] = {
     "text": _build_text_part,
     "refusal": _build_refusal_part,
     "image_url": _build_image_part,

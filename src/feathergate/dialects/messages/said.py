@@ -8,34 +8,23 @@ the bytes that a message becomes depend on that message alone, never on what els
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 from msgspec import Raw
 
-from feathergate.wire.chat import Message, Part
+from feathergate.wire.chat import Said, SaidPart
 
-_QUOTE = ord('"')
+_QUOTE: Final = ord('"')
 # What a JSON string begins with if not with white space. Left out, besides the quote and the backslash: the first
 # bytes of what Unicode has of white space (U+0085, U+00A0, U+1680, U+2000 to U+205F, U+3000).
-_VISIBLE = frozenset(range(0x21, 0x100)) - frozenset(b'"\\\xc2\xe1\xe2\xe3')
+_VISIBLE: Final = frozenset(range(0x21, 0x100)) - frozenset(b'"\\\xc2\xe1\xe2\xe3')
 
-
-class Said(Message, frozen=True, kw_only=True):
-    """A message whose content is still JSON; empty where it has none."""
-
-    content: Raw = Raw()  # type: ignore[assignment]  # what it stands for is opened by `read_parts`
-
-
-class SaidPart(Part, frozen=True):
-    """A part whose text is still JSON; empty where it has none."""
-
-    text: Raw = Raw()  # type: ignore[assignment]  # as above
-
-
-_decode_said = msgspec.json.Decoder(Said).decode
-_decode_text = msgspec.json.Decoder(str).decode
-_decode_text_or_none: Callable[[Raw], str | None] = msgspec.json.Decoder(str | None).decode
-_decode_content: Callable[[Raw], str | list[SaidPart] | None] = msgspec.json.Decoder(str | list[SaidPart] | None).decode
+_decode_said: Final = msgspec.json.Decoder(Said).decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
+_decode_text_or_none: Final[Callable[[Raw], str | None]] = msgspec.json.Decoder(str | None).decode
+_Content = str | list[SaidPart] | None
+_decode_content: Final[Callable[[Raw], _Content]] = msgspec.json.Decoder(_Content).decode
 
 
 def read_messages(messages: list[Raw]) -> list[Said]:

@@ -8,7 +8,7 @@ whole when `message_stop` has come. Specification: reference/wire/anthropic.md s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar
+from typing import Final
 
 import msgspec
 
@@ -19,9 +19,16 @@ from feathergate.errors import UpstreamError
 from feathergate.events import Event
 from feathergate.wire.messages import ProviderError, StreamEvent, decode_block_type, decode_event, decode_event_type
 
-_DELTA_TYPES = ("text_delta", "input_json_delta", "thinking_delta", "signature_delta", "citations_delta")
-_EVENT_TYPES = ("message_start", "content_block_start", "content_block_stop", "message_delta", "message_stop", "error")
-_BAD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_DELTA_TYPES: Final = ("text_delta", "input_json_delta", "thinking_delta", "signature_delta", "citations_delta")
+_EVENT_TYPES: Final = (
+    "message_start",
+    "content_block_start",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+    "error",
+)
+_BAD: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class MessagesStreamDecoder:
@@ -40,7 +47,7 @@ class MessagesStreamDecoder:
             event = decode_event(data)
             if event.type == "content_block_delta":
                 return self._reader.read_delta(event.delta) if event.delta is not None else ()
-            handle = self._handlers.get(event.type)
+            handle = _HANDLERS.get(event.type)
             return handle(self, event) if handle is not None else ()
         except msgspec.ValidationError as error:
             if _is_known(data):
@@ -82,14 +89,17 @@ class MessagesStreamDecoder:
     def _fail(self, event: StreamEvent) -> Sequence[Event]:
         raise parse_failure(event.error or ProviderError())
 
-    _handlers: ClassVar[Mapping[str, Callable[[MessagesStreamDecoder, StreamEvent], Sequence[Event]]]] = {
-        "message_start": _start,
-        "content_block_start": _open,
-        "content_block_stop": _close,
-        "message_delta": _stop,
-        "message_stop": _end,
-        "error": _fail,
-    }
+
+# Behind the class and not in its body, where mypyc cannot have a table of methods yet.
+# ruff: noqa: SLF001
+_HANDLERS: Final[Mapping[str, Callable[[MessagesStreamDecoder, StreamEvent], Sequence[Event]]]] = {
+    "message_start": MessagesStreamDecoder._start,
+    "content_block_start": MessagesStreamDecoder._open,
+    "content_block_stop": MessagesStreamDecoder._close,
+    "message_delta": MessagesStreamDecoder._stop,
+    "message_stop": MessagesStreamDecoder._end,
+    "error": MessagesStreamDecoder._fail,
+}
 
 
 def _is_known(data: bytes) -> bool:

@@ -8,13 +8,13 @@ family no longer takes its form. Specification: reference/wire/anthropic.md sect
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from feathergate.capability import Capability
 from feathergate.dialects.loss import Losses
 
-_EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
-_BUDGETS: Mapping[str, int] = {
+_EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh", "max")
+_BUDGETS: Final[Mapping[str, int]] = {
     "minimal": 1024,
     "low": 1024,
     "medium": 2048,
@@ -22,7 +22,7 @@ _BUDGETS: Mapping[str, int] = {
     "xhigh": 8192,
     "max": 16384,
 }
-_EFFORT_BY_BUDGET = ((8192, "xhigh"), (4096, "high"), (2048, "medium"))
+_EFFORT_BY_BUDGET: Final = ((8192, "xhigh"), (4096, "high"), (2048, "medium"))
 
 
 class Thinking(NamedTuple):
@@ -40,7 +40,7 @@ class Thinking(NamedTuple):
         return self.config is not None and self.config.get("type") == "enabled"
 
 
-_NONE = Thinking()
+_NONE: Final = Thinking()
 
 
 def plan_thinking(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from feathergate.capability import Capability
 from feathergate.dialects.loss import Losses
@@ -17,11 +17,11 @@ from feathergate.dialects.schema import is_recursive, sanitise_for_messages
 from feathergate.errors import ClientError
 from feathergate.wire.chat import CustomTool, FunctionTool, Tool, ToolChoice
 
-_STRICT_LIMIT = 20
-_NAME_LIMIT = 64
-_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
-_FITTING = re.compile(rf"[A-Za-z0-9_-]{{1,{_NAME_LIMIT}}}")
-_UNIONS = ("anyOf", "oneOf", "allOf")
+_STRICT_LIMIT: Final = 20
+_NAME_LIMIT: Final = 64
+_NOT_IN_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
+_FITTING: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{_NAME_LIMIT}}}")
+_UNIONS: Final = ("anyOf", "oneOf", "allOf")
 
 
 # --- names --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ Specification: reference/wire/anthropic.md section 3.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Raw, UnsetType
@@ -22,12 +22,12 @@ from feathergate.errors import ClientError
 from feathergate.wire import codec
 from feathergate.wire.chat import ChatRequest, FunctionTool, NamedTool, Tool
 
-_SEARCH_NAME = "web_search"
-_SEARCH_USES = {"low": 1, "medium": 5, "high": 10}
-JSON_NAME = "json"
+_SEARCH_NAME: Final = "web_search"
+_SEARCH_USES: Final = {"low": 1, "medium": 5, "high": 10}
+JSON_NAME: Final = "json"
 
-_decode_function = msgspec.json.Decoder(FunctionTool).decode
-_decode_function_call: Callable[[Raw], str | NamedTool] = msgspec.json.Decoder(str | NamedTool).decode
+_decode_function: Final = msgspec.json.Decoder(FunctionTool).decode
+_decode_function_call: Final[Callable[[Raw], str | NamedTool]] = msgspec.json.Decoder(str | NamedTool).decode
 
 
 class Toolset(NamedTuple):
@@ -44,8 +44,8 @@ class Toolset(NamedTuple):
     parallel: bool
 
 
-NO_TOOLS = Toolset([], {}, {}, None, frozenset(), parallel=True)
-_ASKING = frozenset(("tools", "functions", "tool_choice", "function_call", "web_search_options"))
+NO_TOOLS: Final = Toolset([], {}, {}, None, frozenset(), parallel=True)
+_ASKING: Final = frozenset(("tools", "functions", "tool_choice", "function_call", "web_search_options"))
 
 
 def plan_tools(
