@@ -20,6 +20,14 @@ CLOSED_WITHIN_S = 2.0
 RESULT = Path(__file__).parent / "results" / "figures.json"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes runs where it is asked for by its mark, and never because a folder was named."""
+    if "faults" not in config.option.markexpr:
+        slow = [item for item in items if item.get_closest_marker("faults")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
 @pytest.fixture(scope="session")
 def figures() -> Iterator[dict[str, Any]]:
     """What the slow tests measure, by name; written as one JSON when all are over."""

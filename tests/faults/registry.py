@@ -1,126 +1,43 @@
-"""Which test shows which row of reliability.md (sections 2.1 and 2.2): by module and function.
+"""Every row of phase 1 of reliability.md, sections 2.1 to 2.3 and 3: the tests that show it, or a reason why none does.
 
-Only rows that this issue covers; a row whose whole promise is not shown yet is absent. `test_registry.py` holds
-each name to a test that exists, and each row of a table in this folder to an entry here.
+The rows of a section stand in `rows/`. A row that has tests may have a reason too: for the part that they do not show.
+`test_registry.py` holds each name to a test that there is, and the list of ids to the reference where that is there.
 """
 
 from __future__ import annotations
 
-UPSTREAM = "tests.faults.test_upstream"
-CLIENT = "tests.faults.test_client"
-RELAY = "tests.gateway.test_relay"
-LEAVING = "tests.e2e.test_leaving"
-UNUSABLE = f"{UPSTREAM}:test_unusable_answer_is_an_error_of_ours"
-BROKEN = f"{UPSTREAM}:test_stream_that_breaks_ends_in_an_error_event"
-ODD = f"{UPSTREAM}:test_odd_stream_is_read_as_it_is_meant"
-ODD_WHOLE = f"{UPSTREAM}:test_odd_answer_is_read_as_it_is_meant"
-STATUS = f"{UPSTREAM}:test_status_of_the_provider_is_judged_by_the_table"
-BYTES = f"{UPSTREAM}:test_stream_of_single_bytes_is_the_same_stream"
-WRONG = f"{CLIENT}:test_wrong_body_is_a_400_and_asks_nobody"
-UNUSUAL = f"{CLIENT}:test_unusual_body_passes_as_it_is"
+from tests.faults.rows import client, process, security, upstream
 
-ROWS: dict[str, tuple[str, ...]] = {
-    "U01": (f"{UPSTREAM}:test_refused_connection_is_a_502_at_once",),
-    "U02": (f"{UPSTREAM}:test_connection_that_is_never_made_is_a_504",),
-    "U03": (f"{UPSTREAM}:test_name_that_does_not_resolve_is_a_502",),
-    "U05": (f"{UPSTREAM}:test_certificate_that_is_not_trusted_is_a_502_and_no_key_is_sent",),
-    "U06": (f"{UPSTREAM}:test_handshake_that_hangs_is_a_504",),
-    "U07": (UNUSABLE, f"{RELAY}:test_silence_is_a_504"),
-    "U08": (f"{UPSTREAM}:test_connection_that_is_never_made_is_a_504",),
-    "U09": (UNUSABLE,),
-    "U10": (UNUSABLE,),
-    "U11": (f"{UPSTREAM}:test_body_that_drips_ends_with_the_attempt",),
-    "U12": (UNUSABLE, f"{UPSTREAM}:test_pooled_connection_that_died_is_replaced_once"),
-    "U13": (UNUSABLE,),
-    "U14": (UNUSABLE,),
-    "U15": (UNUSABLE, BROKEN),
-    "U16": (BROKEN, f"{RELAY}:test_truncation_after_content_is_an_error_event"),
-    "U17": (
-        f"{UPSTREAM}:test_stream_that_breaks_before_content_is_a_status",
-        f"{RELAY}:test_reset_before_content_is_a_502",
-    ),
-    "U19": (BROKEN, f"{RELAY}:test_truncation_after_content_is_an_error_event"),
-    "U20": (BROKEN, f"{RELAY}:test_stall_after_content_is_an_error_event"),
-    "U22": (f"{RELAY}:test_whole_requests_time_ends_a_stream_that_never_ends",),
-    "U23": (BROKEN,),
-    "U24": (BROKEN, ODD),
-    "U25": (ODD, BYTES),
-    "U26": (ODD, BYTES),
-    "U27": (ODD, BYTES),
-    "U28": (ODD,),
-    "U29": (
-        ODD,
-        f"{UPSTREAM}:test_usage_after_the_finish_is_counted_and_passed_on",
-        f"{UPSTREAM}:test_upstream_that_has_said_all_is_let_go_at_once",
-    ),
-    "U30": (
-        BROKEN,
-        f"{RELAY}:test_error_before_content_keeps_its_status",
-        f"{RELAY}:test_error_after_content_is_an_event_and_no_done",
-    ),
-    "U31": (f"{UPSTREAM}:test_error_under_200_takes_the_status_of_its_type",),
-    "U32": (UNUSABLE,),
-    "U33": (UNUSABLE, ODD_WHOLE),
-    "U34": (ODD, ODD_WHOLE, f"{UPSTREAM}:test_whole_answer_to_a_stream_is_streamed"),
-    "U35": (UNUSABLE, ODD_WHOLE, f"{UPSTREAM}:test_answer_without_words_passes"),
-    "U36": (BROKEN,),
-    "U37": (UNUSABLE,),
-    "U38": (
-        STATUS,
-        f"{UPSTREAM}:test_delay_of_a_rate_limit_is_relayed_or_left_out",
-        f"{UPSTREAM}:test_date_as_a_delay_is_left_out_or_sane",
-    ),
-    "U39": (f"{UPSTREAM}:test_spent_quota_asks_for_no_further_try",),
-    "U40": (STATUS,),
-    "U41": (STATUS,),
-    "U43": (STATUS,),
-    "U44": (UNUSABLE,),
-    "U45": (UNUSABLE, ODD_WHOLE, f"{UPSTREAM}:test_request_asks_for_no_coding_and_expects_nothing"),
-    "U46": (ODD_WHOLE,),
-    "U47": (f"{UPSTREAM}:test_bytes_after_an_answer_end_its_connection",),
-    "U48": (UNUSABLE, BROKEN),
-    "U49": (f"{UPSTREAM}:test_headers_of_the_provider_stay_with_us",),
-    "U50": (
-        f"{UPSTREAM}:test_answer_before_the_request_has_been_read_is_relayed",
-        f"{UPSTREAM}:test_status_counts_though_its_body_breaks",
-    ),
-    "U51": (ODD_WHOLE, f"{UPSTREAM}:test_request_asks_for_no_coding_and_expects_nothing"),
-    "U52": (UNUSABLE, ODD_WHOLE, f"{UPSTREAM}:test_whole_answer_to_a_stream_is_streamed"),
-    "U55": (f"{UPSTREAM}:test_absurd_usage_harms_nothing",),
-    "C01": (f"{CLIENT}:test_client_that_leaves_in_its_body_asks_nobody",),
-    "C02": (
-        f"{CLIENT}:test_client_that_leaves_while_waiting_frees_the_upstream",
-        f"{LEAVING}:test_client_that_leaves_closes_the_upstream",
-    ),
-    "C03": (
-        f"{CLIENT}:test_client_that_leaves_while_waiting_frees_the_upstream",
-        f"{LEAVING}:test_client_that_leaves_closes_the_upstream",
-        f"{LEAVING}:test_client_that_leaves_while_dialling_ends_the_dialling",
-    ),
-    "C04": (
-        f"{CLIENT}:test_client_that_leaves_in_the_middle_frees_the_upstream",
-        f"{LEAVING}:test_client_that_leaves_closes_the_upstream",
-        f"{LEAVING}:test_tokens_that_came_before_the_client_left_are_counted",
-    ),
-    "C07": (f"{LEAVING}:test_client_that_leaves_closes_the_upstream",),
-    "C08": (f"{RELAY}:test_slow_reader_stops_the_upstream_and_loses_nothing",),
-    "C13": (f"{CLIENT}:test_oversized_body_is_a_413_and_asks_nobody",),
-    "C14": (f"{CLIENT}:test_compressed_body_is_a_415",),
-    "C15": (WRONG,),
-    "C16": (WRONG, UNUSUAL),
-    "C17": (WRONG, UNUSUAL),
-    "C18": (WRONG,),
-    "C19": (WRONG, UNUSUAL, f"{CLIENT}:test_strange_name_of_a_model_is_not_found"),
-    "C20": (f"{CLIENT}:test_connection_serves_on_after_every_error",),
-    "C21": (
-        f"{CLIENT}:test_pipelined_requests_are_answered_in_order",
-        f"{CLIENT}:test_client_that_leaves_amid_its_pipeline_stops_it",
-    ),
-    "C22": (f"{CLIENT}:test_expected_continue_comes", f"{CLIENT}:test_unknown_expectation_is_a_417"),
-    "C24": (
-        "tests.server.test_app:test_confused_path_is_never_served",
-        "tests.server.test_app:test_confused_path_never_passes_the_door",
-    ),
-    "C25": (WRONG,),
-    "C26": (UNUSUAL,),
+
+def _number(letter: str, *spans: tuple[int, int]) -> tuple[str, ...]:
+    return tuple(f"{letter}{number:02}" for first, last in spans for number in range(first, last + 1))
+
+
+IDS = (
+    *_number("U", (1, 57)),
+    *_number("C", (1, 30)),
+    *_number("P", (1, 24)),
+    *_number("S", (1, 6), (18, 23), (26, 28), (31, 46), (49, 49), (64, 69)),
+)
+ROWS: dict[str, tuple[str, ...]] = upstream.TESTS | client.TESTS | process.TESTS | security.TESTS
+
+_RELEASE = "of a release and its pipeline, which there is none of yet: no running gateway shows it"
+REASONS: dict[str, str] = {
+    "U03": "SERVFAIL by a name server of its own needs a network namespace: a resolver that fails stands in for it",
+    "U56": "packets are lost only in a network namespace: what loss makes of a connection is played by the fault proxy",
+    "C06": "a vanished peer needs a network namespace: shown are the probes that find it, and the deadline of a write",
+    "P05": "a key that nobody knows is a warning with its place and not an error, so that LiteLLM's files load",
+    "P08": "a hung worker is not killed: others take what comes, and /health of a lone one stops answering",
+    "P11": "a limit of the kernel's own needs a cgroup to write to: the limits are read from files that stand for it",
+    "P14": "phase 1 writes nothing but its log, from a thread; fsync and a store come with phase 2",
+    "P17": "taking the system's files away needs a mount namespace: shown is each failure that this leads to",
+    "P20": "24 hours are for a release: shown is the same load in its first minutes, with an equal warm-up",
+    "P23": "there is no store in phase 1 and no earlier release: shown is one build that takes over from itself",
+    "S06": "the key is compared by its SHA-256 digest in constant time (S05), which no timing of clients tells apart",
+    "S22": "SSLKEYLOGFILE is Python's own: an operator who sets it asks for it",
+    "S65": _RELEASE,
+    "S66": _RELEASE,
+    "S67": _RELEASE,
+    "S68": _RELEASE,
+    "S69": _RELEASE,
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import inspect
 import json
 import os
 import re
@@ -29,6 +30,7 @@ from tests.running import running_gateway
 from tests.scripted_upstream import ScriptedUpstream
 
 import feathergate
+from feathergate.config.secret import Secret
 from feathergate.observe.access_log import AccessLog
 
 ROOT = Path(__file__).parents[2]
@@ -180,6 +182,15 @@ def test_source_runs_no_code_that_came_with_data(path: Path) -> None:
     """S27; S22 for netrc."""
     allowed = {"importlib"} if path.as_posix().endswith(OWN_NAMES) else set()
     assert set(find_forbidden(ast.parse(path.read_text()))) <= allowed
+
+
+def test_keys_are_compared_by_digest() -> None:
+    """S05: nothing that answers a request compares what a key is, and what does compares digests in constant time."""
+    assert inspect.getsource(Secret.matches).count("hmac.compare_digest(self._digest") == 1
+    serving_sources = [path for path in SOURCES if "config" not in path.parts]
+    trees = [ast.parse(path.read_text()) for path in serving_sources]
+    compared = [ast.unparse(node) for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Compare)]
+    assert [text for text in compared if ".reveal()" in text] == []
 
 
 def test_import_makes_no_connection() -> None:

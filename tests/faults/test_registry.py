@@ -1,13 +1,22 @@
-"""The registry of faults is true: what it names is there, and what is there is named."""
+"""The registry of faults is whole and true: what it names is there, and what is there is named."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 from tests.faults import test_client, test_upstream
-from tests.faults.registry import CLIENT, ROWS, UPSTREAM
+from tests.faults.registry import IDS, REASONS, ROWS
+from tests.faults.rows.client import CLIENT
+from tests.faults.rows.upstream import UPSTREAM
+
+REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "reliability.md"
+MISSING = "there is no reference beside the project (../shared/reference)"
+_PHASE_1_SECTIONS = ("### 2.1 ", "### 2.2 ", "### 2.3 ")
+_REASON_CHARS = 40
 
 TABLES: dict[str, dict[str, object]] = {
     f"{UPSTREAM}:test_unusable_answer_is_an_error_of_ours": {**test_upstream.UNUSABLE},
@@ -21,11 +30,39 @@ TABLES: dict[str, dict[str, object]] = {
 }
 
 
+def read_ids(text: str) -> set[str]:
+    """The rows of phase 1: those of section 2.1 to 2.3, and of section 3 those whose phase is 1."""
+    ids = set()
+    for section in re.split(r"^(?=### )", text, flags=re.MULTILINE):
+        phase = "" if section.startswith(_PHASE_1_SECTIONS) else r" 1 \|"
+        if phase and not section.startswith("### 3."):
+            continue
+        ids |= set(re.findall(rf"^\| ([A-Z]\d\d) \|{phase}", section, re.MULTILINE))
+    return ids
+
+
+def test_list_of_rows_is_that_of_the_reference() -> None:
+    if not REFERENCE.exists():
+        pytest.skip(MISSING)
+    assert set(IDS) == read_ids(REFERENCE.read_text())
+
+
+@pytest.mark.parametrize("row", IDS)
+def test_row_has_tests_or_a_reason(row: str) -> None:
+    assert ROWS.get(row) or len(REASONS[row]) >= _REASON_CHARS
+
+
+def test_nothing_but_rows_is_registered() -> None:
+    assert set(ROWS) | set(REASONS) == set(IDS)
+
+
 @pytest.mark.parametrize("name", sorted({name for names in ROWS.values() for name in names}))
-def test_named_test_exists(name: str) -> None:
-    module, _, function = name.partition(":")
+def test_named_test_exists_where_pytest_collects_it(name: str) -> None:
+    module_name, _, function = name.partition(":")
+    module = importlib.import_module(module_name)
+    assert inspect.isfunction(getattr(module, function))
     assert function.startswith("test_")
-    assert inspect.iscoroutinefunction(getattr(importlib.import_module(module), function))
+    assert Path(inspect.getfile(module)).name.startswith("test_")
 
 
 def test_rows_of_the_tables_and_of_the_registry_agree() -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,9 +57,8 @@ def test_hangup_reloads_in_every_worker(tmp_path: Path, workers: str) -> None:
         gateway.process.send_signal(signal.SIGHUP)
         line = read_line(gateway, "reloaded")
         assert (line["successful"], "model_list: + two (mock/echo)" in line["changes"]) == (True, True)
-        time.sleep(0.2)
-        assert {gateway.chat(model="two")[0] for _ in range(10)} == {200}
-        assert {gateway.chat(model="one")[0] for _ in range(10)} == {404}
+        wait_until(lambda: {gateway.chat(model="two")[0] for _ in range(10)} == {200})
+        wait_until(lambda: {gateway.chat(model="one")[0] for _ in range(10)} == {404})
         assert gateway.stderr.read_text().count("configuration reloaded") == 1
 
 
@@ -81,8 +79,7 @@ def test_request_to_reload_reaches_every_worker(tmp_path: Path) -> None:
         status, body = gateway.ask("POST", "/-/reload")
         assert (status, "model_list: + two (mock/echo)" in json.loads(body)["changes"]) == (200, True)
         read_line(gateway, "reloaded")
-        time.sleep(0.2)
-        assert {gateway.chat(model="two")[0] for _ in range(10)} == {200}
+        wait_until(lambda: {gateway.chat(model="two")[0] for _ in range(10)} == {200})
         write(tmp_path, "")
         status, body = gateway.ask("POST", "/-/reload")
         assert (status, "config.yaml:1:1" in json.loads(body)["error"]["message"]) == (422, True)
@@ -100,8 +97,7 @@ def test_watched_link_that_moves_is_read_again(tmp_path: Path, workers: str) -> 
         (tmp_path / "..next").symlink_to("..two")
         (tmp_path / "..next").replace(tmp_path / "..data")
         assert read_line(gateway, "reloaded")["successful"]
-        time.sleep(0.2)
-        assert {gateway.chat(model="two")[0] for _ in range(10)} == {200}
+        wait_until(lambda: {gateway.chat(model="two")[0] for _ in range(10)} == {200})
 
 
 def test_reload_does_not_open_the_gateway_to_everybody(tmp_path: Path) -> None:

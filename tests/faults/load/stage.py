@@ -105,6 +105,7 @@ def probed_gateway(folder: Path, config: Any, *arguments: str) -> Iterator[Probe
         running(command, folder, environ=environ, output=output.fileno(), errors=errors.fileno()) as process,
     ):
         wait_for_health(process, port)
+        settles(lambda: (folder / "stdout.txt").stat().st_size > 0)  # it says so once all workers serve
         gateway = ProbedGateway(process, port, folder)
         yield gateway
         time.sleep(0.5)  # the probe writes its last
