@@ -22,7 +22,6 @@ from feathergate.observe.metrics import Metrics
 from feathergate.providers import PROVIDERS
 from feathergate.routing.affinity import AffinityTable
 from feathergate.routing.budget import RetryBudget
-from feathergate.routing.gauge import Gauge
 from feathergate.routing.group import Fallbacks, Group, Hedge, Member, Retries, Standing
 from feathergate.routing.health import Health, HealthSettings
 from feathergate.routing.strategies import STRATEGIES
@@ -282,9 +281,9 @@ def _compile_member(
         disabled=router.disable_cooldowns,
     )
     health = Health(shared.board.find_row(deployment.id), settings)
-    retries = _compile_retries(params, router)
+    retries, gauge = _compile_retries(params, router), shared.find_gauge(deployment.id)
     return Member(
-        deployment, index, deployment.id, deployment.credential, standing, retries, health, Gauge(), alone=alone
+        deployment, index, deployment.id, deployment.credential, standing, retries, health, gauge, alone=alone
     )
 
 

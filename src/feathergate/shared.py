@@ -14,13 +14,14 @@ from feathergate.http.ticker import Ticker
 from feathergate.observe.access_log import AccessLog
 from feathergate.routing.board import Board
 from feathergate.routing.gate import Gate
+from feathergate.routing.gauge import Gauge
 from feathergate.transport.contract import Transport
 
 
 class Shared(msgspec.Struct, kw_only=True):
     """`transports` holds a pool for each way to an origin, `thoughts` what providers signed and clients may lose,
     `board` what all workers of this machine know of their deployments, `gates` the limits on requests under way, by
-    their group's name. `draw` gives numbers in [0, 1)."""
+    their group's name, `gauges` the load of each deployment, by its id. `draw` gives numbers in [0, 1)."""
 
     loop: asyncio.AbstractEventLoop
     ticker: Ticker
@@ -31,6 +32,7 @@ class Shared(msgspec.Struct, kw_only=True):
     thoughts: ThoughtMemory = msgspec.field(default_factory=ThoughtMemory)
     board: Board = msgspec.field(default_factory=Board)
     gates: dict[str, Gate] = {}
+    gauges: dict[str, Gauge] = {}
     draw: Callable[[], float] = random.random
 
     def find_gate(self, name: str, limit: int, server: ServerSettings) -> Gate | None:
@@ -44,6 +46,9 @@ class Shared(msgspec.Struct, kw_only=True):
             gate = self.gates[name] = Gate(what, limit)
         gate.limit, gate.queue_limit, gate.timeout_s = limit, server.queue_limit_count, server.queue_timeout_s
         return gate
+
+    def find_gauge(self, deployment_id: str) -> Gauge:
+        return self.gauges.setdefault(deployment_id, Gauge())
 
     def __repr__(self) -> str:
         """Without the environment, which holds keys."""

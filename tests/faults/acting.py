@@ -18,7 +18,8 @@ import struct
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from itertools import chain, repeat
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -41,6 +42,9 @@ class Asked(NamedTuple):
     deed: str
 
 
+Deed = Callable[[Asked], Iterable[Step]]
+
+
 def parse_asked(request: bytes) -> Asked:
     line = request.partition(b"\r\n")[0]
     words = _WORDS.search(request)
@@ -61,22 +65,22 @@ def _events(asked: Asked) -> list[bytes]:
     return [chunk(event) for event in asked.native.events(["said ", asked.nonce])]
 
 
-def do_well(asked: Asked) -> Sequence[Step]:
+def do_well(asked: Asked) -> Iterable[Step]:
     return [b"".join([KEPT_SSE_HEAD, *_events(asked), LAST_CHUNK]) if asked.stream else _answer(asked)]
 
 
-def _do_status(status: int) -> Callable[[Asked], Sequence[Step]]:
-    def do(asked: Asked) -> Sequence[Step]:
+def _do_status(status: int) -> Deed:
+    def do(asked: Asked) -> Iterable[Step]:
         body = json.dumps(asked.native.error(status, "As asked")).encode()
         return [build_answer(body, JSON, status=f"{status} X")]
 
     return do
 
 
-def _do_before_content(*end: Step) -> Callable[[Asked], Sequence[Step]]:
+def _do_before_content(*end: Step) -> Deed:
     """Of a stream the head and what says nothing, of a whole answer the half; then `end`."""
 
-    def do(asked: Asked) -> Sequence[Step]:
+    def do(asked: Asked) -> Iterable[Step]:
         if not asked.stream:
             return [_answer(asked)[:-40], PAUSE_S, *end]
         return [b"".join([KEPT_SSE_HEAD, *_events(asked)[: asked.native.silent]]), PAUSE_S, *end]
@@ -84,10 +88,10 @@ def _do_before_content(*end: Step) -> Callable[[Asked], Sequence[Step]]:
     return do
 
 
-def _do_after_content(*end: Step) -> Callable[[Asked], Sequence[Step]]:
+def _do_after_content(*end: Step) -> Deed:
     """A stream up to its words, then `end`."""
 
-    def do(asked: Asked) -> Sequence[Step]:
+    def do(asked: Asked) -> Iterable[Step]:
         return [b"".join([KEPT_SSE_HEAD, *_events(asked)[: -asked.native.ending]]), PAUSE_S, *end]
 
     return do
@@ -98,12 +102,12 @@ def _do_error_event(asked: Asked) -> bytes:
     return chunk(name + b"data: " + json.dumps(asked.native.error(529, "Overloaded")).encode() + b"\n\n")
 
 
-def do_error_event(asked: Asked) -> Sequence[Step]:
+def do_error_event(asked: Asked) -> Iterable[Step]:
     """Before content."""
     return [*_do_before_content()(asked), _do_error_event(asked), LAST_CHUNK]
 
 
-def do_cut_error_event(asked: Asked) -> Sequence[Step]:
+def do_cut_error_event(asked: Asked) -> Iterable[Step]:
     return [*_do_after_content()(asked), _do_error_event(asked), LAST_CHUNK]
 
 
@@ -114,30 +118,37 @@ _TOO_LONG = {
 }
 
 
-def do_too_long(asked: Asked) -> Sequence[Step]:
+def do_too_long(asked: Asked) -> Iterable[Step]:
     """The provider's word for a prompt beyond the model's context."""
     error = asked.native.error(400, "")
     error["error"] |= _TOO_LONG[asked.native.name]
     return [build_answer(json.dumps(error).encode(), JSON, status="400 X")]
 
 
-def do_error_200(asked: Asked) -> Sequence[Step]:
+def do_error_200(asked: Asked) -> Iterable[Step]:
     return [build_answer(json.dumps(asked.native.error(500, "As asked")).encode(), JSON)]
 
 
-def _do_many(pieces: int, gap_s: float) -> Callable[[Asked], Sequence[Step]]:
+def _do_many(pieces: int, gap_s: float) -> Deed:
     """A stream of many pieces, `gap_s` apart."""
 
-    def do(asked: Asked) -> Sequence[Step]:
+    def do(asked: Asked) -> Iterable[Step]:
         events = asked.native.events([f"{asked.nonce} {number};" for number in range(pieces)])
         return [KEPT_SSE_HEAD, *[step for event in events for step in (chunk(event), gap_s)], LAST_CHUNK]
 
     return do
 
 
+def do_endless(asked: Asked) -> Iterable[Step]:
+    """As fast as it is read."""
+    events = asked.native.events([f"{asked.nonce};" * 100])
+    silent, word = events[: asked.native.silent], events[asked.native.silent]
+    return chain([KEPT_SSE_HEAD], map(chunk, silent), repeat(chunk(word)))
+
+
 _HTML = build_answer(b"<html>Please log in</html>", "content-type: text/html")
 _HOLD = (FOREVER_S,)
-BEFORE_CONTENT: dict[str, Callable[[Asked], Sequence[Step]]] = {
+BEFORE_CONTENT: dict[str, Deed] = {
     "reset": lambda asked: [RST],
     "fin": lambda asked: [FIN],
     "reset_head": lambda asked: [b"HTTP/1.1 200 OK\r\ncontent-ty", PAUSE_S, RST],
@@ -155,11 +166,11 @@ BEFORE_CONTENT: dict[str, Callable[[Asked], Sequence[Step]]] = {
     "status_401": _do_status(401),
     "error_200": do_error_200,
 }
-BEFORE_CONTENT_OF_A_STREAM: dict[str, Callable[[Asked], Sequence[Step]]] = {
+BEFORE_CONTENT_OF_A_STREAM: dict[str, Deed] = {
     "half_clean": _do_before_content(LAST_CHUNK),
     "error_event": do_error_event,
 }
-AFTER_CONTENT: dict[str, Callable[[Asked], Sequence[Step]]] = {
+AFTER_CONTENT: dict[str, Deed] = {
     "cut_reset": _do_after_content(RST),
     "cut_fin": _do_after_content(FIN),
     "cut_clean": _do_after_content(LAST_CHUNK),
@@ -169,12 +180,12 @@ AFTER_CONTENT: dict[str, Callable[[Asked], Sequence[Step]]] = {
     "cut_bad_chunk": _do_after_content(b"zz\r\n"),
     "cut_error_event": do_cut_error_event,
 }
-DEEDS: dict[str, Callable[[Asked], Sequence[Step]]] = {
+DEEDS: dict[str, Deed] = {
     "well": do_well,
     "late": lambda asked: [0.25, *do_well(asked)],
     "flow": _do_many(PIECES, 0.05),
     "calm": _do_many(PIECES, 0.25),
-    "endless": _do_many(100_000, 0.0),
+    "endless": do_endless,
     "too_long": do_too_long,
     **BEFORE_CONTENT,
     **BEFORE_CONTENT_OF_A_STREAM,
@@ -238,10 +249,10 @@ class ActingUpstream:
             writer.transport.abort()
 
     async def _answer(
-        self, asked: Asked, steps: Sequence[Step], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, asked: Asked, steps: Iterable[Step], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Raises `ConnectionError` where the client leaves before all is said."""
-        if len(steps) == 1 and isinstance(steps[0], bytes):
+        if isinstance(steps, list) and len(steps) == 1 and isinstance(steps[0], bytes):
             writer.write(steps[0])
             return
         saying = asyncio.ensure_future(say(steps, writer))
@@ -262,7 +273,7 @@ async def _cancel(*tasks: asyncio.Future[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def say(steps: Sequence[Step], writer: asyncio.StreamWriter) -> None:
+async def say(steps: Iterable[Step], writer: asyncio.StreamWriter) -> None:
     for step in steps:
         if isinstance(step, bytes):
             writer.write(step)
