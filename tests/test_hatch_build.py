@@ -68,7 +68,9 @@ def project(tmp_path: Path) -> Path:
     package.mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     (package / "__init__.py").touch()
-    (package / "hot.py").write_text("def double(number: int) -> int:\n    return number * 2\n")
+    (package / "hot.py").write_text(
+        "def cut(data: bytes, start: int, end: int) -> bytes:\n    return data[start:end]\n"
+    )
     return tmp_path
 
 
@@ -88,11 +90,12 @@ def unpack(folder: Path) -> tuple[str, set[str]]:
         return wheel.stem.split("-", 2)[2], {name for name in archive.namelist() if "dist-info" not in name}
 
 
-def double(folder: Path) -> str:
-    """What the unpacked package says."""
-    command = [sys.executable, "-c", "from feathergate import hot; print(hot.double(21), hot.__file__)"]
+def cut(folder: Path, *bounds: tuple[int, int]) -> list[bytes]:
+    """What the unpacked package makes of b"abcdef" between each two bounds."""
+    code = f"from feathergate.hot import cut; print([cut(b'abcdef', *each) for each in {bounds!r}])"
     environ = clean_environ({"PYTHONPATH": str(folder / "installed")})
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    return list(ast.literal_eval(said.stdout))
 
 
 @pytest.mark.slow
@@ -102,7 +105,8 @@ def test_wheel_holds_the_compiled_module_in_place_of_its_source(project: Path) -
     assert not tag.endswith("any")
     assert {name.split(".")[0] for name in names} == {"feathergate__mypyc", "feathergate/__init__", "feathergate/hot"}
     assert "feathergate/hot.py" not in names
-    assert double(project).startswith("42 ")
+    bounds = [(start, end) for start in range(-8, 9) for end in range(-8, 9)]
+    assert cut(project, *bounds) == [b"abcdef"[start:end] for start, end in bounds]
 
 
 @pytest.mark.parametrize(
@@ -115,13 +119,21 @@ def test_wheel_is_pure_where_nothing_can_be_compiled_and_says_why(
     built = build(project, **environ)
     assert reason in built.stdout + built.stderr
     assert unpack(project) == ("py3-none-any", {"feathergate/__init__.py", "feathergate/hot.py"})
-    assert double(project).startswith("42 ")
+    assert cut(project, (1, 3)) == [b"bc"]
 
 
 def test_failure_is_an_error_where_it_was_to_be_compiled(project: Path) -> None:
     built = build(project, FEATHERGATE_PURE="0", CC="nowhere")
     assert built.returncode != 0
     assert "no C compiler (looked for nowhere)" in built.stdout + built.stderr
+
+
+@pytest.mark.slow
+def test_module_that_fails_when_it_is_imported_is_told_with_file_and_line(project: Path) -> None:
+    (project / "src/feathergate/hot.py").write_text("names: frozenset[str] = frozenset({'a'}) | {'b': 1}.keys()\n")
+    built = build(project, FEATHERGATE_PURE="0")
+    assert 'File "feathergate/hot.py", line 1' in built.stderr
+    assert "TypeError: frozenset object expected; got set" in built.stderr
 
 
 @pytest.mark.slow

@@ -97,18 +97,18 @@ def _do_after_content(*end: Step) -> Deed:
     return do
 
 
-def _do_error_event(asked: Asked) -> bytes:
+def _encode_error_event(asked: Asked) -> bytes:
     name = b"event: error\n" if asked.native is ANTHROPIC else b""
     return chunk(name + b"data: " + json.dumps(asked.native.error(529, "Overloaded")).encode() + b"\n\n")
 
 
 def do_error_event(asked: Asked) -> Iterable[Step]:
     """Before content."""
-    return [*_do_before_content()(asked), _do_error_event(asked), LAST_CHUNK]
+    return [*_do_before_content()(asked), _encode_error_event(asked), LAST_CHUNK]
 
 
 def do_cut_error_event(asked: Asked) -> Iterable[Step]:
-    return [*_do_after_content()(asked), _do_error_event(asked), LAST_CHUNK]
+    return [*_do_after_content()(asked), _encode_error_event(asked), LAST_CHUNK]
 
 
 _TOO_LONG = {

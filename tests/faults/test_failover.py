@@ -17,7 +17,6 @@ from tests.e2e.scene import get_error
 from tests.faults.acting import AFTER_CONTENT, BEFORE_CONTENT, BEFORE_CONTENT_OF_A_STREAM, ActingUpstream
 from tests.faults.harness import build_deployment
 from tests.faults.invariants import (
-    Records,
     build_nonce_chat,
     check_answer,
     check_records,
@@ -73,12 +72,8 @@ async def open_group(
                 group = Group(gateway.port, upstream)
                 yield group
                 await until(lambda: not find_tasks() and gateway.server.connections == 0)
-        finish(records, group)
-
-
-def finish(records: Records, group: Group) -> None:
-    records.end()
-    check_records(records, group.answered)
+        records.end()
+        check_records(records, group.answered)
 
 
 @pytest.mark.parametrize(("deed", "stream"), FAULTS)

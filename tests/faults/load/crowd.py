@@ -16,7 +16,8 @@ _nonces = count(1)
 
 
 def draw_nonce() -> str:
-    return f"{next(_nonces):x}"
+    """Long enough to stand nowhere else in an answer."""
+    return f"{next(_nonces):08x}"
 
 
 async def connect(port: int) -> RawClient:

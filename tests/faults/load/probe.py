@@ -64,8 +64,9 @@ class Probe:
     def write(self, loop: asyncio.AbstractEventLoop, path: Path) -> None:
         tasks = len(asyncio.all_tasks(loop))
         seen = {"worst_ms": round(self.worst_s * 1000, 2), "where": self.where, "over_50_ms": self.late}
-        path.with_suffix(".new").write_text(json.dumps(seen | {"calls": self.calls, "tasks": tasks}))
-        path.with_suffix(".new").rename(path)
+        new = path.with_name(f"{path.name}.new")
+        new.write_text(json.dumps(seen | {"calls": self.calls, "tasks": tasks}))
+        new.rename(path)
         loop.call_later(_PERIOD_S, self.write, loop, path)
 
 

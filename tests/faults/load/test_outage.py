@@ -26,7 +26,7 @@ MODEL = "model"
 REQUESTS_A_FAULT = 50
 OUTAGE_REQUESTS, AMPLIFICATION = 3_000, 1.2
 STORM_CLIENTS, STORM_S, RECOVERY_S, IN_A_ROW = 500, 3.0, 5.0, 100
-PLACES, ANSWER_S, QUEUE_S, OVERLOAD, OVERLOAD_S = 20, 0.25, 0.15, 10, 5.0
+PLACES, ANSWER_S, QUEUE_S, OVERLOAD, OVERLOAD_S = 20, 0.25, 0.04, 10, 5.0
 """An answer takes the upstream 0.25 s, so that 20 places are 80 requests a second; ten times as many come."""
 
 

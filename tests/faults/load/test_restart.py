@@ -24,7 +24,7 @@ pytestmark = pytest.mark.faults
 MODEL = "model"
 PATIENCE = {"timeout": 60, "stream_timeout": 30}
 HUPS, RELOADING_S, REQUESTS, STREAMS = 100, 60.0, 50_000, 200
-ROLLS, ROLLED_REQUESTS = 20, 20_000
+ROLLS, ROLLED_REQUESTS, BETWEEN_ROLLS_S = 20, 20_000, 1.0
 BROKEN = ("model_list: [", "", "model_list: 7", "server_settings: {queue_limit_count: many}")
 
 
@@ -54,7 +54,7 @@ async def reload_often(gateway: ProbedGateway, file: Any) -> None:
 async def test_reloads_under_load_fail_nothing(tmp_path: Path, figures: dict[str, Any]) -> None:
     """P04, P05."""
     with acting_upstream() as upstream, probed_gateway(tmp_path, build_streams(upstream.port)) as gateway:
-        expected = (await read_stream(gateway.port, MODEL, "aaaa", "calm")).replace(b"aaaa", b"NONCE")
+        expected = (await read_stream(gateway.port, MODEL, "aaaaaaaa", "calm")).replace(b"aaaaaaaa", b"NONCE")
         before_kib = gateway.read_rss_kib()
         crowd = Crowd(gateway.port, lambda: {"model": MODEL}, clients=16, pace_s=16 * RELOADING_S / REQUESTS * 0.8)
         end = time.monotonic() + RELOADING_S
@@ -64,8 +64,10 @@ async def test_reloads_under_load_fail_nothing(tmp_path: Path, figures: dict[str
         await reloading
         streams = await asyncio.gather(*reading)
         said = [body for bodies in streams for body in bodies]
+        reloaded, refused = (gateway.said.count(word) for word in ("configuration reloaded", "was not reloaded"))
         figures["reload"] = {
-            "reloads": HUPS,
+            "reloaded": reloaded,
+            "refused": refused,
             "requests": tally.answered,
             "failed": dict(tally.failed),
             "streams": len(said),
@@ -74,6 +76,7 @@ async def test_reloads_under_load_fail_nothing(tmp_path: Path, figures: dict[str
             "probe": gateway.read_probe(),
         }
     assert (tally.answered, tally.failed) == (REQUESTS, {})
+    assert (reloaded, refused) == (HUPS * 9 // 10, HUPS // 10)
     assert len(said) >= STREAMS
     assert set(said) == {expected}
 
@@ -93,6 +96,7 @@ async def test_rolls_under_load_fail_nothing(tmp_path: Path, figures: dict[str, 
             gateway.send(signal.SIGUSR2)
             await asyncio.to_thread(settles, partial(has_rolled, gateway, number), 30)
             assert has_rolled(gateway, number)
+            await asyncio.sleep(BETWEEN_ROLLS_S)
         tally = await asking
         figures["rolling restart"] = {"rolls": ROLLS, "requests": tally.answered, "failed": dict(tally.failed)}
     assert (tally.answered, tally.failed) == (ROLLED_REQUESTS, {})
