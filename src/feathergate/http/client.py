@@ -29,6 +29,12 @@ _log: Final = logging.getLogger(__name__)
 _STALE_S = 1.0  # a pooled connection that ends later than this after a request was not stale: the upstream worked
 _JOIN_LIMIT_BYTES: Final = 16 * 1024  # a body up to this is copied behind its head: one buffer, one TLS record
 
+# The most that one read of a plain connection takes: more would be on its way to a client that does not read before it
+# can say so. Of a TLS connection everything is taken that its layer has read (256 KiB, and one record begun before):
+# what it still holds when the upstream closes, it drops.
+_READ_BYTES: Final = 32 * 1024
+_TLS_READ_BYTES: Final = (256 + 17) * 1024
+
 
 class Pool:
     """The connections to one origin. Not thread-safe; lives in one event loop.
@@ -53,6 +59,8 @@ class Pool:
         self.ticker = ticker
         self.reused = 0
         self.stale_retries = 0
+        # Where every connection's reads land: each is copied out before the next.
+        self.inbox = memoryview(bytearray(_TLS_READ_BYTES if origin.tls else _READ_BYTES))
         self._translate = translate
         self._open: set[Connection] = set()
         self._idle: dict[Connection, None] = {}  # in order of return: the last one is the warmest
@@ -137,7 +145,7 @@ class Pool:
         exchange.fail(failure)
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One connection: being dialed for an exchange, busy with one, or idle in the pool, where any byte ends it.
 
     `dialing` is the task that connects it, until it is connected.
@@ -145,6 +153,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_exchange",
+        "_inbox",
         "_paused",
         "_pool",
         "_reader",
@@ -158,6 +167,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, pool: Pool, exchange: Exchange) -> None:
         self._pool = pool
         self._ticker = pool.ticker
+        self._inbox = pool.inbox
         self._reader = ResponseReader(pool.limits)
         self._transport: asyncio.Transport | None = None
         self._paused = False
@@ -182,13 +192,16 @@ class Connection(asyncio.Protocol):
             # Not at once: uvloop starts to read after `connection_made`, whatever was said within it.
             asyncio.get_running_loop().call_soon(self._pause_late)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._inbox
+
+    def buffer_updated(self, nbytes: int) -> None:
         exchange = self._exchange
         if exchange is None:
             self.abort()
             return
         reader = self._reader
-        body = reader.feed(data)
+        body = reader.feed(self._inbox[:nbytes].tobytes())
         exchange.heard = self._ticker.time
         if reader.turned:
             self._deliver(exchange, body)

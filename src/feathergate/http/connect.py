@@ -66,7 +66,7 @@ def build_ssl_context(ca_file: str | None = None) -> ssl.SSLContext:
     return context
 
 
-async def dial(route: Route, protocol: asyncio.Protocol, timeouts: Timeouts) -> None:
+async def dial(route: Route, protocol: asyncio.BufferedProtocol, timeouts: Timeouts) -> None:
     """Connect `protocol` to the route's origin. Raises HttpError of kind dns, connect, tls or timeout_connect, or
     exhausted, where this machine has no means for one more connection."""
     loop = asyncio.get_running_loop()

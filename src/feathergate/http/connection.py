@@ -30,7 +30,8 @@ logger: Final = logging.getLogger("feathergate.http")
 ErrorBody = Callable[[int, str, bytes], tuple[bytes, bytes]]
 
 _SLICE_BYTES: Final = 16 * 1024
-_WRITE_HIGH_WATER_BYTES: Final = 64 * 1024
+# Above this the upstream is paused; what one read of it made comes on top.
+_WRITE_HIGH_WATER_BYTES: Final = 32 * 1024
 _WRITE_LOW_WATER_BYTES: Final = 16 * 1024
 
 # To learn a head costs 4 µs, lost on a client whose every head differs (it holds an id, say), or comes only once: a

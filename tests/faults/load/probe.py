@@ -24,6 +24,8 @@ _PERIOD_S = 0.25
 _EVENTS = (
     "connection_made",
     "data_received",
+    "get_buffer",
+    "buffer_updated",
     "eof_received",
     "pause_writing",
     "resume_writing",
@@ -77,13 +79,22 @@ def _name(callback: Callable[..., Any]) -> str:
     return getattr(callback, "__qualname__", repr(callback))
 
 
-class TimedProtocol(asyncio.Protocol):
+class Timed:
     """Passes on to `inner` what a transport tells. It refers to itself nowhere, so that it leaves no cycle behind."""
 
     def __init__(self, probe: Probe, inner: asyncio.BaseProtocol, *, counts: bool) -> None:
         self.inner = inner
         for event in _EVENTS:
-            setattr(self, event, partial(probe.tell, counts, getattr(inner, event)))
+            if hasattr(inner, event):
+                setattr(self, event, partial(probe.tell, counts, getattr(inner, event)))
+
+
+class TimedProtocol(Timed, asyncio.Protocol):
+    """Of a protocol that is handed its bytes."""
+
+
+class TimedBufferedProtocol(Timed, asyncio.BufferedProtocol):
+    """Of a protocol that hands out the buffer they are read into."""
 
 
 # Its methods are overridden without their many overloads.
@@ -123,8 +134,13 @@ class ProbedLoop(_Loop):  # type: ignore[misc]
         transport, timed = await super().create_connection(self._wrap(factory, counts=False), *arguments, **options)
         return transport, timed.inner
 
-    def _wrap(self, factory: Callable[[], asyncio.BaseProtocol], *, counts: bool) -> Callable[[], TimedProtocol]:
-        return lambda: TimedProtocol(self.probe, factory(), counts=counts)
+    def _wrap(self, factory: Callable[[], asyncio.BaseProtocol], *, counts: bool) -> Callable[[], Timed]:
+        def wrap() -> Timed:
+            inner = factory()
+            timed = TimedBufferedProtocol if isinstance(inner, asyncio.BufferedProtocol) else TimedProtocol
+            return timed(self.probe, inner, counts=counts)
+
+        return wrap
 
 
 def main() -> None:
