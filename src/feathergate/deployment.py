@@ -35,6 +35,7 @@ _STREAM_IDLE_S = 300.0
 _SECRET_CHARS = 8
 _ID_BYTES = 8
 _SAFE = "/*:@+=,;()[] "
+_SHOWN_BYTES = 256
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -250,6 +251,12 @@ def _digest(*parts: str | bytes) -> str:
 
 
 def render_told(model_name: str, provider: str, deployment_id: str) -> bytes:
-    """Which deployment answered, for the client. A name may hold what a header may not: that is quoted."""
+    """Which deployment answered, for the client."""
     values = (("model", model_name), ("provider", provider), ("deployment", deployment_id))
-    return b"".join(f"x-feathergate-{name}: {quote(value, safe=_SAFE)}\r\n".encode() for name, value in values)
+    return b"".join(b"x-feathergate-%b: %b\r\n" % (name.encode(), quote_name(value)) for name, value in values)
+
+
+def quote_name(name: str) -> bytes:
+    """A name for a header. What a header may not hold is quoted, and what would break its limits is cut off."""
+    quoted = quote(name, safe=_SAFE, errors="replace").encode()
+    return quoted if len(quoted) <= _SHOWN_BYTES else quoted[:_SHOWN_BYTES] + b"..."

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from feathergate.config.fallback import find_fallbacks
+from feathergate.config.fallback import ANY, find_fallbacks
 from feathergate.config.litellm import split_model
 from feathergate.config.router import AllowedFailsPolicy, RouterSettings
 from feathergate.config.schema import Config, LitellmParams, ModelEntry
@@ -35,7 +35,8 @@ Served = Group[Deployment] | Unsupported
 
 class Runtime:
     """The whole of it. Immutable: a request that began with one keeps it. `media` fetches what requests name by
-    URL, and is None where nothing may be fetched; `peers` are the members that share a key at an origin."""
+    URL, and is None where nothing may be fetched; `peers` are the members that share a key at an origin, but for those
+    that are alone, once each."""
 
     def __init__(
         self,
@@ -106,11 +107,12 @@ def _list_exact(table: Table[Served]) -> dict[str, Group[Deployment]]:
 
 
 def _list_peers(table: Table[Served]) -> Mapping[str, tuple[Member[Deployment], ...]]:
-    peers: dict[str, tuple[Member[Deployment], ...]] = {}
+    peers: dict[str, dict[str, Member[Deployment]]] = {}
     for entry in table.entries:
         for member in entry.members if isinstance(entry, Group) else ():
-            peers[member.credential] = (*peers.get(member.credential, ()), member)
-    return peers
+            if not member.alone:  # an alias shows the same group again, and two entries may be one deployment
+                peers.setdefault(member.credential, {})[member.id] = member
+    return {credential: tuple(members.values()) for credential, members in peers.items()}
 
 
 def compile_runtime(config: Config, shared: Shared, metrics: Metrics) -> Runtime:
@@ -132,9 +134,10 @@ def compile_runtime(config: Config, shared: Shared, metrics: Metrics) -> Runtime
             problems += error.problems
     if problems:
         raise ConfigError(problems)
+    media = _build_media(config, shared, ssl_contexts)  # before limits change, which nothing may undo
     entries = [(name, _compile_group(name, compiled, config, shared)) for name, compiled in named.items()]
     table = Table((*_resolve_aliases(config, Table(entries)), *entries))
-    return Runtime(config, table, metrics, shared, _build_media(config, shared, ssl_contexts))
+    return Runtime(config, table, metrics, shared, media)
 
 
 def _resolve_aliases(config: Config, table: Table[Served]) -> Iterable[tuple[str, Served]]:
@@ -142,7 +145,20 @@ def _resolve_aliases(config: Config, table: Table[Served]) -> Iterable[tuple[str
     for alias, known in config.router.model_group_alias.items():
         match = table.find(known.model)
         if match is not None:
-            yield alias, match.entry if not match.caught else _fill_pattern(match, known.model, config.router)
+            entry = match.entry if not match.caught else _fill_pattern(match, known.model, config.router)
+            yield alias, _give_fallbacks(entry, (alias, known.model), config.router)
+
+
+def _give_fallbacks(entry: Served, names: tuple[str, ...], router: RouterSettings) -> Served:
+    """The same under another name, which may have fallbacks of its own."""
+    if isinstance(entry, Unsupported):
+        return entry
+    fallbacks = _compile_fallbacks((*names, entry.name), router)
+    if fallbacks == entry.fallbacks:
+        return entry
+    group = entry.map(lambda known: known)
+    group.fallbacks = fallbacks
+    return group
 
 
 def _fill_pattern(match: Match[Served], name: str, router: RouterSettings) -> Served:
@@ -151,7 +167,7 @@ def _fill_pattern(match: Match[Served], name: str, router: RouterSettings) -> Se
     if isinstance(entry, Unsupported):
         return entry
     group = entry.map(lambda known: known.rename(fill_model(known.model, name, match.caught)))
-    group.fallbacks = _compile_fallbacks(name, router)
+    group.fallbacks = _compile_fallbacks((name, entry.name), router)
     return group
 
 
@@ -203,7 +219,7 @@ def _compile_group(
             for index, (entry, deployment) in enumerate(able)
         ),
         strategy=STRATEGIES[router.routing_strategy],
-        fallbacks=_compile_fallbacks(name, router),
+        fallbacks=_compile_fallbacks((name,), router),
         budget=RetryBudget(floor=server.retry_budget_floor, share=server.retry_budget_share),
         hedge=Hedge(hedge.share, hedge.delay_s) if hedge is not None else None,
         gate=shared.find_gate(name, _find_limit(limits, server.group_max_parallel_requests), server),
@@ -216,13 +232,19 @@ def _find_limit(limits: list[int], of_group: int) -> int:
     return min(together, of_group) if together and of_group else together or of_group
 
 
-def _compile_fallbacks(name: str, router: RouterSettings) -> Fallbacks:
-    general = find_fallbacks(router.fallbacks, name)
+def _compile_fallbacks(names: tuple[str, ...], router: RouterSettings) -> Fallbacks:
+    """Of what bears `names`: what was asked for first."""
     return Fallbacks(
-        general=general or router.default_fallbacks,
-        context_window=find_fallbacks(router.context_window_fallbacks, name),
-        content_policy=find_fallbacks(router.content_policy_fallbacks, name),
+        general=_find_fallbacks(router.fallbacks, names) or router.default_fallbacks,
+        context_window=_find_fallbacks(router.context_window_fallbacks, names),
+        content_policy=_find_fallbacks(router.content_policy_fallbacks, names),
     )
+
+
+def _find_fallbacks(table: Mapping[str, tuple[str, ...]], names: tuple[str, ...]) -> tuple[str, ...]:
+    of_any = table.get(ANY, ())
+    found = (find_fallbacks(table, name) for name in names)
+    return next((known for known in found if known is not of_any), of_any)
 
 
 def _compile_retries(params: LitellmParams, router: RouterSettings) -> Retries:

@@ -253,3 +253,13 @@ async def test_relay_that_is_broken_off_tells_the_client_and_masks_its_secrets()
     assert relay.error.message == "*** is the key"
     assert relay.over
     ticker.close()
+
+
+async def test_relay_that_is_broken_off_after_its_end_keeps_its_answer() -> None:
+    ticker = Ticker(asyncio.get_running_loop())
+    relay = build_relay(ticker)
+    relay.let_go()
+    relay.open(Answer(ClosingTransport(), lambda answer: None), b"")
+    relay.break_off(InternalError("too late"))
+    assert relay.error is None
+    ticker.close()

@@ -6,10 +6,11 @@ import asyncio
 import time
 
 import pytest
+from tests import raw_client
 from tests.scripted_upstream import FIN, REQUEST, RST, Step, build_answer
 from tests.upstream_call import HEAD, PATIENT, RememberingSink, ask, get_error, serve
 
-from feathergate.http.contract import Timeouts
+from feathergate.http.contract import Headers, Request, Responder, Timeouts
 
 OK = build_answer(b"hello")
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -231,3 +232,53 @@ async def test_pause_does_not_count_as_idle() -> None:
         assert not sink.ended.is_set()
         sink.call.resume()
         assert (await sink.finished()).error is None
+
+
+# Flow.
+
+FLOOD_BYTES = 8 * 1024 * 1024
+FLOOD = b"4000\r\n%b\r\n" % bytes(0x4000) * (FLOOD_BYTES // 0x4000)
+FRAMING = 1024  # the gateway's own head, and its chunks'
+
+
+class Forward(RememberingSink):
+    """Hands the answer on to a client, and pauses with it."""
+
+    def __init__(self, responder: Responder) -> None:
+        super().__init__()
+        self.responder = responder
+
+    def on_head(self, status: int, headers: Headers) -> None:
+        super().on_head(status, headers)
+        assert self.call is not None
+        self.responder.on_pause, self.responder.on_resume = self.call.pause, self.call.resume
+        self.responder.start(status, b"")
+
+    def on_body(self, data: bytes) -> None:
+        super().on_body(data)
+        self.responder.write(data)
+
+
+async def test_flood_to_a_client_that_does_not_read_is_stopped_at_64_kib() -> None:
+    """C08 allows 128: the rest is for a translation that makes more of a read than it was."""
+    sinks: list[Forward] = []
+
+    def forward(request: Request, responder: Responder) -> None:
+        sinks.append(Forward(responder))
+        sinks[0].call = call = pool.send(HEAD % 0, b"", sinks[0], PATIENT)
+        responder.on_close = call.cancel
+
+    async with serve([REQUEST, CHUNKED, FLOOD]) as (_, pool), raw_client.serve(forward) as serving:
+        client = await serving.connect(receive_buffer_bytes=4096)
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.send(raw_client.build_request())
+        await raw_client.until(lambda: bool(sinks and sinks[0].call and sinks[0].call.paused))  # type: ignore[attr-defined]
+        await asyncio.sleep(0.05)
+        (connection,) = serving.server._service.connections
+        assert 0 < connection._transport.get_write_buffer_size() <= 64 * 1024 + FRAMING
+
+
+async def test_flood_is_read_in_small_pieces() -> None:
+    sink = await play(CHUNKED, FLOOD + b"0\r\n\r\n")
+    assert (len(sink.body), sink.error) == (FLOOD_BYTES, None)
+    assert max(map(len, sink.pieces)) <= 32 * 1024

@@ -214,6 +214,27 @@ async def test_tls_body_without_length_ends_with_close_notify(
     assert (sink.body, sink.calls[-1]) == (b"hello", "end")
 
 
+@pytest.mark.parametrize("size", [100_000, 200_000])
+async def test_tls_answer_right_before_a_close_arrives_whole(
+    size: int, authority: trustme.CA, client_context: ssl.SSLContext
+) -> None:
+    """The TLS layer drops what it holds when the upstream closes: nothing may be left with it."""
+    server = build_server_context(authority.issue_cert("127.0.0.1"))
+
+    def answer(listener: socket.socket) -> None:
+        with server.wrap_socket(listener.accept()[0], server_side=True) as sock:
+            sock.recv(1000)
+            sock.sendall(build_answer(bytes(size), "connection: close"))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        origin = Origin(True, "127.0.0.1", listener.getsockname()[1])
+        async with open_pool(origin, ssl_context=client_context) as pool:
+            sink = ask(pool)
+            await asyncio.to_thread(answer, listener)
+            await sink.finished()
+    assert (len(sink.body), sink.error) == (size, None)
+
+
 def issue_bad_certificate(kind: str, authority: trustme.CA) -> trustme.LeafCert:
     yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
     issue = {

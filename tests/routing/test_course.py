@@ -10,6 +10,7 @@ from feathergate.errors import DeadlineError, UnavailableError, UpstreamError
 from feathergate.routing.board import Board
 from feathergate.routing.budget import RetryBudget
 from feathergate.routing.course import Choice, Course, find_class
+from feathergate.routing.gate import Gate
 from feathergate.routing.gauge import Gauge
 from feathergate.routing.group import Fallbacks, Group, Member, Retries, Standing
 from feathergate.routing.health import Health, HealthSettings
@@ -51,8 +52,32 @@ def build_group(name: str, *credentials: str, **settings: object) -> Group[str]:
     return Group(name, tuple(members), strategy=STRATEGIES["simple-shuffle"], **settings)  # type: ignore[arg-type]
 
 
-def plot(group: Group[str], *fallbacks: Group[str], draw: float = 0.0, preferred: int | None = None) -> Course[str]:
-    return Course(group, {known.name: known for known in fallbacks}.get, lambda: draw, preferred=preferred)
+class Way:
+    """A request that asks whom its course tells it to, and fails there."""
+
+    def __init__(self, course: Course[str]) -> None:
+        self._course = course
+        self._asked: Choice[str] | None = None
+
+    def begin(self, now: float) -> Choice[str]:
+        self._asked = self._course.begin(now)
+        return self._asked
+
+    def after(self, now: float, error: UpstreamError, deadline: float) -> Choice[str] | None:
+        assert self._asked is not None
+        following = self._course.after(now, self._asked.member, error, deadline)
+        self._asked = following or self._asked
+        return following
+
+    def instead(self, now: float) -> Choice[str] | None:
+        following = self._course.instead(now)
+        self._asked = following or self._asked
+        return following
+
+
+def plot(group: Group[str], *fallbacks: Group[str], draw: float = 0.0, preferred: int | None = None) -> Way:
+    find_group = {known.name: known for known in fallbacks}.get
+    return Way(Course(group, find_group, lambda: draw, preferred=preferred))
 
 
 def name(choice: Choice[str] | None) -> str | None:
@@ -121,9 +146,7 @@ def test_fallbacks_follow_when_the_group_is_spent() -> None:
     last, first = build_group("c", "k", retries=Retries(count=0)), build_group("b", "k", retries=Retries(count=0))
     course = plot(build_group("a", "k", retries=Retries(count=0), fallbacks=Fallbacks(general=("b", "c"))), first, last)
     course.begin(NOW)
-    assert not course.fallback
     assert [name(course.after(NOW, REFUSED, LATE)) for _ in range(3)] == ["b0", "c0", None]
-    assert course.fallback
 
 
 def test_fallback_that_nothing_serves_is_passed_over() -> None:
@@ -218,6 +241,69 @@ def test_another_dialect_is_asked_where_one_cannot_carry_the_request() -> None:
     course = plot(build_group("a", "k", "k", budget=RetryBudget(floor=0, share=0.0)))
     course.begin(NOW)
     assert [name(course.instead(NOW)) for _ in range(2)] == ["a1", None]
+
+
+def test_request_that_one_cannot_carry_keeps_its_retries() -> None:
+    course = plot(build_group("a", "k", "k", "k", retries=Retries(count=1)))
+    course.begin(NOW)
+    assert name(course.instead(NOW)) == "a1"
+    assert [name(course.after(NOW, REFUSED, LATE)) for _ in range(2)] == ["a2", None]
+
+
+def test_key_at_fault_is_that_of_the_deployment_that_failed() -> None:
+    group = build_group("a", "one", "two", "one", "two")
+    course = Course(group, lambda _: None, lambda: 0.0)
+    course.begin(NOW)
+    assert name(course.beside(NOW)) == "a1"
+    assert name(course.after(NOW, group.members[0], SPENT, LATE)) == "a3"
+
+
+def test_probe_that_is_not_made_is_given_back() -> None:
+    group = build_group("a", "k", "k", budget=RetryBudget(floor=0, share=0.0))
+    cool(group.members[1])
+    course = plot(group)
+    assert course.begin(NOW + 6).probe is False
+    assert course.after(NOW + 6, REFUSED, LATE) is None
+    assert group.members[1].health.admits(NOW + 6).state == "probe"
+
+
+def test_choice_says_whether_it_is_a_probe() -> None:
+    group = build_group("a", "k", "k")
+    cool(group.members[0])
+    assert [plot(group).begin(NOW + 6).probe for _ in range(2)] == [True, False]
+
+
+def test_probe_that_waits_for_its_pause_is_claimed_at_once() -> None:
+    group = build_group("a", "k", "k")
+    course = plot(group)
+    course.begin(NOW)
+    slow = UpstreamError("later", kind="rate_limit", upstream_status=429, retry_after_s=30.0)
+    course.after(NOW, slow, LATE)
+    for member in group.members:
+        cool(member)
+    following = course.after(NOW, slow, LATE)
+    assert following is not None
+    assert following.probe
+    assert following.member.health.admits(NOW + 6).is_cooling
+
+
+def test_group_that_is_full_is_passed_over() -> None:
+    none, gate = Retries(count=0), Gate("b", 1)
+    gate.enter()
+    course = plot(
+        build_group("a", "k", retries=none, fallbacks=Fallbacks(general=("b", "c"))),
+        build_group("b", "k", gate=gate),
+        build_group("c", "k"),
+    )
+    course.begin(NOW)
+    assert name(course.after(NOW, REFUSED, LATE)) == "c0"
+
+
+def test_group_under_another_name_is_not_asked_again() -> None:
+    group = build_group("a", "k", retries=Retries(count=0), fallbacks=Fallbacks(general=("alias",)))
+    course = Way(Course(group, {"alias": group}.get, lambda: 0.0))
+    course.begin(NOW)
+    assert course.after(NOW, REFUSED, LATE) is None
 
 
 @pytest.mark.parametrize(

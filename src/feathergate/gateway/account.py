@@ -11,6 +11,7 @@ from feathergate.errors import FeatherGateError, UpstreamError
 from feathergate.gateway.relay import Relay
 from feathergate.http.contract import HttpError
 from feathergate.observe.outcome import Outcome
+from feathergate.routing.course import Choice
 from feathergate.routing.group import Member
 from feathergate.runtime import Runtime
 
@@ -26,32 +27,34 @@ def note_content(runtime: Runtime, member: Member[Deployment], relay: Relay, key
         runtime.affinity.note(key, member.mark)
 
 
-def note_end(runtime: Runtime, member: Member[Deployment], relay: Relay) -> None:
-    """The deployment has one request less under way. An attempt without content and without an error, because the
-    client left or another was faster, says nothing of its health."""
-    usage = relay.usage
-    member.gauge.end(runtime.shared.ticker.now(), usage.total_tokens if usage is not None else 0)
-    if relay.error is None and relay.first_content is None:
-        member.health.release_probe()
+def conclude(runtime: Runtime, choice: Choice[Deployment], relay: Relay, *, impatient: bool) -> None:
+    """The attempt is over, however it ended: what that means to the deployment's load and health. `impatient`: the
+    client has set the request's deadline itself. Once an attempt."""
+    member, usage = choice.member, relay.usage
+    if not member.alone:
+        member.gauge.end(runtime.shared.ticker.now(), usage.total_tokens if usage is not None else 0)
+    error = None if relay.client_left else relay.error
+    if isinstance(error, UpstreamError) and _is_blamed(error, impatient=impatient):
+        _blame(runtime, member, error)
+    else:
+        choice.release()
 
 
-def blame(runtime: Runtime, member: Member[Deployment], error: UpstreamError, *, impatient: bool) -> None:
-    """One failure; a refused key or a spent quota is one of all that share the key. `impatient`: the client has set
-    the deadline itself."""
-    if not is_blamed(error) or (impatient and error.kind == "timeout_total"):
-        if not member.alone:
-            member.health.release_probe()
-        return
+def _is_blamed(error: UpstreamError, *, impatient: bool) -> bool:
+    """Whether a failure says something about the deployment, and not about the request, this machine or the client's
+    patience. The end of an attempt's own time may be tried again, that of the whole request's may not."""
+    if error.kind == "timeout_total":
+        return error.retryable or not impatient
+    return error.kind != "exhausted" and (error.kind != "status" or error.retryable)
+
+
+def _blame(runtime: Runtime, member: Member[Deployment], error: UpstreamError) -> None:
+    """One failure; a refused key or a spent quota is one of all that share the key."""
     deployment, now = member.deployment, runtime.shared.ticker.now()
     runtime.metrics.count_attempt_failure(deployment.model_name, deployment.provider.name, error.kind)
-    for peer in runtime.peers[member.credential] if error.kind in _KEY_AT_FAULT else (member,):
+    for peer in runtime.peers.get(member.credential, ()) if error.kind in _KEY_AT_FAULT else (member,):
         if not peer.alone and peer.health.note_failure(now, error.kind, error.retry_after_s, alone=False):
             runtime.metrics.count_cooldown(peer.deployment.model_name, peer.deployment.provider.name)
-
-
-def is_blamed(error: UpstreamError) -> bool:
-    """Whether a failure says something about the deployment, and not about the request or this machine."""
-    return error.kind != "exhausted" and (error.kind != "status" or error.retryable)
 
 
 def note_error(outcome: Outcome, error: FeatherGateError) -> None:

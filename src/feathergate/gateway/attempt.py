@@ -27,15 +27,19 @@ from feathergate.transport.media import File, inline_remotes
 from feathergate.wire.chat import ChatRequest, Message
 from feathergate.wire.codec import Members, decode_chat, encode
 
+# From so many bytes on work on a request is done in a thread; each message costs as much as 500 of them.
+OFF_LOOP_BYTES = 1024 * 1024
+_BYTES_A_MESSAGE: Final = 500
+
 # Two names of one parameter: the client's word wins under either.
 _SYNONYMS: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 
 
 class Asked:
     """What the client asked, and what every attempt has in common. `deadline` is the loop's time, `size_bytes` that of
-    the body, with the files that were put into it. Immutable."""
+    the body, with the files that were put into it; `is_large` where work on it could hold up others. Immutable."""
 
-    __slots__ = ("created", "deadline", "members", "request", "request_id", "size_bytes")
+    __slots__ = ("created", "deadline", "is_large", "members", "request", "request_id", "size_bytes")
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class Asked:
         self.created: Final = created
         self.deadline: Final = deadline
         self.size_bytes: Final = size_bytes
+        self.is_large: Final = size_bytes + _BYTES_A_MESSAGE * len(request.messages) >= OFF_LOOP_BYTES
 
     @property
     def stream(self) -> bool:

@@ -12,39 +12,36 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from feathergate.deployment import Deployment
-from feathergate.dialects.chat import CHAT
 from feathergate.dialects.contract import Built
 from feathergate.dialects.render import render_error_event
-from feathergate.errors import ClientError, FeatherGateError, UpstreamError
-from feathergate.gateway.account import account, blame, note_content, note_end, note_error
-from feathergate.gateway.attempt import Asked, build_attempt, start_attempt
+from feathergate.errors import ClientError, FeatherGateError, UpstreamError, forget_frames
+from feathergate.gateway.account import account, conclude, note_content, note_error
+from feathergate.gateway.attempt import OFF_LOOP_BYTES, Asked, build_attempt, start_attempt
 from feathergate.gateway.barrier import Barrier
-from feathergate.gateway.failure import build_internal, build_stopping
+from feathergate.gateway.failure import LeftError, build_internal, build_stopping
 from feathergate.gateway.hedge import race
-from feathergate.gateway.inlining import OFF_LOOP_BYTES, fetch_media
+from feathergate.gateway.inlining import Inliner
 from feathergate.gateway.relay import Relay
-from feathergate.gateway.reply import JSON, STREAM, render_litellm, render_told, respond_error
+from feathergate.gateway.reply import JSON, Head, respond_error
+from feathergate.gateway.waiting import pause, wait_for_place
 from feathergate.http.contract import Responder
 from feathergate.observe.outcome import Outcome
 from feathergate.routing.affinity import build_key, has_answer
 from feathergate.routing.course import Choice, Course
 from feathergate.routing.gate import Gate
-from feathergate.routing.group import Group, Member
+from feathergate.routing.group import Group
 from feathergate.runtime import Runtime
 from feathergate.wire.codec import decode_chat
 
 _log: Final = logging.getLogger("feathergate.gateway")
 
 CLIENT_LEFT: Final = 499
-_BYTES_A_MESSAGE: Final = 500  # what opening one more message costs, in bytes that cost as much
 
-
-class _LeftError(Exception):
-    """The client has gone."""
+# A conversation is looked for in so many of its first and last messages: a million of them took a second.
+_LOOKED_AT: Final = 1000
 
 
 class Exchange:
@@ -53,20 +50,21 @@ class Exchange:
 
     __slots__ = (
         "_barrier",
-        "_began",
+        "_choice",
         "_course",
         "_created",
-        "_deployment",
-        "_headers",
-        "_inlined",
+        "_entered",
+        "_group",
+        "_head",
+        "_inliner",
         "_key",
         "_opened",
         "_outcome",
+        "_place",
         "_responder",
         "_runtime",
         "_spent",
         "_timeout_s",
-        "_upstream_s",
     )
 
     def __init__(
@@ -78,27 +76,28 @@ class Exchange:
         created: int,
         timeout_s: float | None = None,
     ) -> None:
-        self._began = perf_counter()
+        self._head = Head(headers, outcome, speaks_litellm=runtime.speaks_litellm)
         self._runtime = runtime
         self._responder = responder
         self._outcome = outcome
-        self._headers = headers
         self._created = created
         self._timeout_s = timeout_s
-        self._opened = False
-        self._spent = False
-        self._upstream_s = 0.0
+        self._opened = False  # the client has content
+        self._spent = False  # it was tried as often as it may be
         self._barrier: Barrier | None = None
         self._course: Course[Deployment] | None = None
-        self._deployment: Deployment | None = None
-        self._inlined: Asked | None = None
+        self._group: Group[Deployment] | None = None  # that was asked for
+        self._choice: Choice[Deployment] | None = None  # who was asked last, and is told as the one who answered
+        self._inliner = Inliner(runtime.media, responder) if runtime.media is not None else None
         self._key: int | None = None
+        self._entered: Gate | None = None  # of all requests
+        self._place: Gate | None = None  # of the group that is being asked
 
     async def run(self, body: bytes) -> None:
         """Answer the request whatever happens to it, and account for it once. The outermost call of its task."""
         try:
             await self._run(body)
-        except _LeftError:
+        except LeftError:
             self._outcome.status = CLIENT_LEFT
         except FeatherGateError as error:
             self._refuse(error)
@@ -108,6 +107,9 @@ class Exchange:
             _log.exception("request %s failed", self._outcome.request_id)
             self._refuse(build_internal())
         finally:
+            for gate in (self._entered, self._place):
+                if gate is not None:
+                    gate.leave()
             self._outcome.status = self._outcome.status or CLIENT_LEFT
             account(self._runtime, self._outcome)
 
@@ -124,68 +126,57 @@ class Exchange:
         if self._timeout_s is not None:
             timeout_s = min(timeout_s, self._timeout_s)
         asked = Asked(request, members, outcome.request_id, self._created, outcome.started + timeout_s, len(body))
-        if runtime.gate is None and group.gate is None:
-            await self._pursue(group, asked)
-            return
-        entered: list[Gate] = []
-        try:
-            for gate in (runtime.gate, group.gate):
-                if gate is not None:
-                    await self._enter(gate)
-                    entered.append(gate)
-            await self._pursue(group, asked)
-        finally:
-            for gate in entered:
-                gate.leave()
-
-    async def _enter(self, gate: Gate) -> None:
-        """Raises `UnavailableError` where no place comes free in time, `_LeftError` where the client does not wait."""
-        place = gate.enter()
-        if place is None:
-            return
-        self._responder.on_close = partial(_cancel, place)
-        try:
-            await asyncio.wait([place])
-        except asyncio.CancelledError:
-            gate.abandon(place)
-            raise
-        finally:
-            self._responder.on_close = None
-        if place.cancelled():
-            raise _LeftError
-        if not place.result():
-            raise gate.build_error()
+        if runtime.gate is not None:
+            await wait_for_place(runtime.gate, self._responder, asked.deadline)
+            self._entered = runtime.gate
+        if group.gate is not None:
+            await wait_for_place(group.gate, self._responder, asked.deadline)
+            self._place = group.gate
+        await self._pursue(group, asked)
 
     # --- the loop ---
 
     async def _pursue(self, group: Group[Deployment], asked: Asked) -> None:
         """Ask one deployment after another until one has answered or there is none left to ask."""
         now = self._runtime.shared.ticker.now
+        self._group = group
         group.budget.note_request(now())
+        choice: Choice[Deployment] | None
         if group.lone is not None and group.hedge is None:
             choice = Choice(group, group.lone)
         else:
             choice = self._plot(group, asked).begin(now())
+        self._name(choice)
         if asked.stream:
             self._barrier = self._build_barrier()
         failed: FeatherGateError | None = None
         try:
-            while True:
+            while choice is not None:
+                if choice.group is not group:
+                    group = self._move(choice.group)
+                if choice.wait_s:
+                    await self._pause(choice)
                 error = await self._try(choice, asked)
                 if error is None:
                     return
-                if failed is None or isinstance(error, UpstreamError):
+                if failed is None or not isinstance(error, ClientError):
                     failed = error
-                following = self._find_next(group, choice, asked, error)
-                if following is None:
-                    break
-                choice = following
-                if choice.wait_s:
-                    await self._pause(choice.wait_s)
+                choice = self._find_next(choice, asked, error)
         finally:
             if self._barrier is not None:
                 self._barrier.lift()
-        self._refuse(failed)
+        if failed is not None:
+            self._refuse(failed)
+
+    def _move(self, group: Group[Deployment]) -> Group[Deployment]:
+        """On to a fallback, in whose gate the course has seen a place."""
+        if group.gate is not self._place:
+            if self._place is not None:
+                self._place.leave()
+            self._place = group.gate
+            if group.gate is not None:
+                group.gate.enter()
+        return group
 
     def _plot(self, group: Group[Deployment], asked: Asked) -> Course[Deployment]:
         """The request's way, with the deployment that its conversation is known to, if it has one."""
@@ -193,8 +184,8 @@ class Exchange:
         preferred = None
         if group.lone is None and runtime.config.server.affinity:
             messages = asked.request.messages
-            self._key = build_key(group.name, messages)
-            if self._key is not None and has_answer(messages):
+            self._key = build_key(group.name, messages[:_LOOKED_AT])
+            if self._key is not None and has_answer(messages[-_LOOKED_AT:]):
                 preferred = runtime.affinity.find(self._key)
         self._course = Course(
             group,
@@ -206,94 +197,98 @@ class Exchange:
         return self._course
 
     def _find_next(
-        self, group: Group[Deployment], choice: Choice[Deployment], asked: Asked, error: FeatherGateError
+        self, choice: Choice[Deployment], asked: Asked, error: FeatherGateError
     ) -> Choice[Deployment] | None:
-        """Whom to ask after this failure of `choice`; None where it is the answer."""
+        """Whom to ask after this failure; None where it is the answer."""
         now = self._runtime.shared.ticker.now()
         course = self._course
         if course is None:  # a group of one needs no course until it fails
-            course = self._plot(group, asked)
+            course = self._plot(choice.group, asked)
             course.begin(now)
-        if isinstance(error, UpstreamError):
-            following = course.after(now, error, asked.deadline)
-            self._spent = following is None and error.retryable and choice.member.retries.count > 0
-        else:
-            following = course.instead(now) if isinstance(error, ClientError) else None
-        self._outcome.fallback = following is not None and following.group is not group
+        if isinstance(error, ClientError):
+            return course.instead(now)
+        if not isinstance(error, UpstreamError):
+            return None
+        member = (self._choice or choice).member
+        following = course.after(now, member, error, asked.deadline)
+        self._spent = following is None and error.retryable and member.retries.count > 0
         return following
 
-    async def _pause(self, wait_s: float) -> None:
-        """Raises `_LeftError` at once when the client goes."""
-        loop = self._runtime.shared.loop
-        waking: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(wait_s, _wake, waking)
-        self._responder.on_close = partial(_wake, waking)
+    async def _pause(self, choice: Choice[Deployment]) -> None:
+        self._head.wait()
         try:
-            await waking
-        finally:
-            timer.cancel()
-            self._responder.on_close = None
+            await pause(self._responder, choice.wait_s)
+        except BaseException:
+            choice.release()
+            raise
+        self._head.go_on()
 
     # --- one attempt ---
 
     async def _try(self, choice: Choice[Deployment], asked: Asked) -> FeatherGateError | None:
-        """One attempt, to the answer's end. Returns why there is no answer, None where the client has one or left."""
-        member, outcome = choice.member, self._outcome
-        deployment = self._deployment = member.deployment
-        outcome.model, outcome.provider = deployment.model_name, deployment.provider.name
-        outcome.served_model, outcome.deployment = deployment.model, deployment.id
+        """One attempt, to the answer's end. Returns why there is no answer, None where the client has one."""
         try:
-            if self._runtime.media is not None and deployment.provider.dialect is not CHAT:
-                if self._inlined is None:
-                    self._inlined = await fetch_media(self._runtime.media, self._responder, asked)
-                asked = self._inlined
-            if asked.size_bytes + _BYTES_A_MESSAGE * len(asked.request.messages) < OFF_LOOP_BYTES:
-                built = build_attempt(deployment, asked)
+            deployment, ready = choice.member.deployment, asked
+            if self._inliner is not None:
+                ready = await self._inliner.prepare(deployment, asked)
+            if not ready.is_large:
+                built = build_attempt(deployment, ready)
             else:
-                built = await asyncio.to_thread(build_attempt, deployment, asked)
+                built = await asyncio.to_thread(build_attempt, deployment, ready)
+            if self._responder.closed:
+                raise LeftError
+            relay = self._start(choice, ready, built)
         except ClientError as error:
-            member.health.release_probe()
-            return error.with_traceback(None)
-        if self._responder.closed:
-            member.health.release_probe()
-            raise _LeftError
-        relay = self._start(member, asked, built)
-        sent = perf_counter()
+            choice.release()
+            forget_frames(error)
+            return error
+        except BaseException:
+            choice.release()
+            raise
         self._responder.on_close = relay.abandon
+        self._head.wait()
         try:
             if choice.group.hedge is None:
                 await relay.ready
             else:
-                relay, member = await self._hedge(choice, relay, asked)
-            self._upstream_s += perf_counter() - sent
-            await self._deliver(relay, member)
+                relay, choice = await self._hedge(choice, relay, asked)
+            self._head.go_on()
+            await self._deliver(choice, relay)
         except asyncio.CancelledError:
             relay.break_off(build_stopping())
         finally:
             if not relay.over:
                 relay.break_off(build_internal())
-        return self._judge(relay, member)
+            self._conclude(choice, relay)
+        return self._judge(relay)
 
-    def _start(self, member: Member[Deployment], asked: Asked, built: Built) -> Relay:
-        outcome = self._outcome
+    def _name(self, choice: Choice[Deployment]) -> None:
+        """Who is asked now."""
+        self._choice = choice
+        self._outcome.fallback = choice.group is not self._group
+        self._head.name(choice.member.deployment)
+
+    def _start(self, choice: Choice[Deployment], asked: Asked, built: Built) -> Relay:
+        outcome, member = self._outcome, choice.member
         relay = start_attempt(self._runtime, member.deployment, asked, built)
+        if choice is not self._choice:
+            self._name(choice)
         outcome.attempts += 1
         outcome.dropped = built.dropped
         if not member.alone:
             member.gauge.start(self._runtime.shared.ticker.now())
         return relay
 
-    async def _deliver(self, relay: Relay, member: Member[Deployment]) -> None:
+    async def _deliver(self, choice: Choice[Deployment], relay: Relay) -> None:
         """What has come of the attempt to the client: the whole answer, or the stream to its end."""
         if relay.client_left or relay.error is not None:
             return
         outcome = self._outcome
-        if not member.alone:
-            note_content(self._runtime, member, relay, self._key)
+        if not choice.member.alone:
+            note_content(self._runtime, choice.member, relay, self._key)
         outcome.status = 200
-        outcome.overhead_s = perf_counter() - self._began - self._upstream_s
         if relay.whole is not None:
-            self._responder.respond(200, JSON + self._render_headers(), relay.whole.body)
+            self._responder.respond(200, JSON + self._head.render(), relay.whole.body)
             return
         metrics = self._runtime.metrics
         metrics.stream_opened(outcome.model, outcome.provider)
@@ -303,66 +298,81 @@ class Exchange:
             if barrier is None:
                 raise AssertionError("a stream has a barrier")
             barrier.lift()
-            await relay.open(self._responder, None if barrier.opened else STREAM + self._render_headers())
+            await relay.open(self._responder, None if barrier.opened else self._head.render_stream())
         finally:
             metrics.stream_closed(outcome.model, outcome.provider)
 
-    def _judge(self, relay: Relay, member: Member[Deployment]) -> FeatherGateError | None:
-        """The attempt is over: what it means to the account, and to the deployment's health."""
+    def _conclude(self, choice: Choice[Deployment], relay: Relay) -> None:
+        conclude(self._runtime, choice, relay, impatient=self._timeout_s is not None)
+
+    def _judge(self, relay: Relay) -> FeatherGateError | None:
+        """The attempt is over: what it means to the request."""
         outcome, error = self._outcome, relay.error
         outcome.first_content = relay.first_content
         outcome.usage = relay.usage
-        if not member.alone:
-            note_end(self._runtime, member, relay)
         if relay.client_left:
-            raise _LeftError
-        if error is None:
-            return None
-        if isinstance(error, UpstreamError):
-            blame(self._runtime, member, error, impatient=self._timeout_s is not None)
-        if self._opened:
+            raise LeftError
+        if error is not None and self._opened:
             note_error(outcome, error)
             return None
         return error
 
     # --- two attempts at once ---
 
-    async def _hedge(self, choice: Choice[Deployment], first: Relay, asked: Asked) -> tuple[Relay, Member[Deployment]]:
-        """The attempt that came to content first, of at most two; see `hedge.py`."""
-        group, shared = choice.group, self._runtime.shared
-        runners = {first: choice.member}
-        group.note_hedgeable(shared.ticker.now())
-        delay_s = group.find_hedge_delay(shared.ticker.now())
-
-        def start_second() -> Relay | None:
-            course = self._course
-            if course is None or asked.size_bytes >= OFF_LOOP_BYTES or not group.take_hedge(shared.ticker.now()):
-                return None
-            member = course.beside(shared.ticker.now())
-            if member is None:
-                return None
+    async def _hedge(self, choice: Choice[Deployment], first: Relay, asked: Asked) -> tuple[Relay, Choice[Deployment]]:
+        """The attempt that came to content first, of at most two, and whom it asks. The other one is over then."""
+        group, now, outcome = choice.group, self._runtime.shared.ticker.now, self._outcome
+        group.note_hedgeable(now())
+        await asyncio.wait([first.ready], timeout=group.find_hedge_delay(now()))
+        dropped = outcome.dropped
+        begun = None if first.ready.done() else self._start_second(group, asked)
+        winner = first
+        if begun is None:
+            await first.ready
+        else:
+            second, beside = begun
+            self._responder.on_close = partial(_abandon_both, first, second)
             try:
-                relay = self._start(member, asked, build_attempt(member.deployment, asked))
-            except ClientError:
-                return None
-            runners[relay] = member
-            self._responder.on_close = partial(_abandon_all, tuple(runners))
-            self._runtime.metrics.count_hedge(group.name, member.deployment.provider.name)
-            return relay
-
-        winner = await race(first, delay_s, start_second)
-        for relay, member in runners.items():
-            if relay is not winner:
-                note_end(self._runtime, member, relay)
-                if isinstance(relay.error, UpstreamError):
-                    blame(self._runtime, member, relay.error, impatient=self._timeout_s is not None)
+                winner = await race(first, second)
+            except BaseException:
+                self._let_go(beside, second)
+                raise
+            if winner is second:
+                self._let_go(choice, first)
+                choice = beside
+            else:
+                self._let_go(beside, second)
+                self._name(choice)
+                outcome.dropped = dropped
         if winner.first_content is not None:
-            group.waits.note(shared.ticker.now(), winner.first_content - winner.started)
-        member = runners[winner]
-        self._deployment = member.deployment
-        self._outcome.provider, self._outcome.served_model = member.deployment.provider.name, member.deployment.model
-        self._outcome.deployment = member.id
-        return winner, member
+            group.waits.note(now(), winner.first_content - winner.started)
+        return winner, choice
+
+    def _let_go(self, choice: Choice[Deployment], relay: Relay) -> None:
+        relay.let_go()
+        self._conclude(choice, relay)
+
+    def _start_second(self, group: Group[Deployment], asked: Asked) -> tuple[Relay, Choice[Deployment]] | None:
+        """None where there is nobody to ask, or where it would take long."""
+        course, now = self._course, self._runtime.shared.ticker.now()
+        choice = course.beside(now) if course is not None and group.take_hedge(now) else None
+        if choice is None:
+            return None
+        deployment = choice.member.deployment
+        ready = asked if self._inliner is None else self._inliner.find(deployment, asked)
+        if ready is None or ready.is_large:
+            choice.release()
+            return None
+        try:
+            relay = self._start(choice, ready, build_attempt(deployment, ready))
+        except ClientError:
+            choice.release()
+            return None
+        except BaseException:
+            choice.release()
+            raise
+        self._runtime.metrics.count_hedge(group.name, deployment.provider.name)
+        return relay, choice
 
     # --- the answer's head, and errors ---
 
@@ -371,22 +381,10 @@ class Exchange:
         return Barrier(
             self._runtime.shared.ticker,
             self._responder,
-            self._render_early_head,
+            self._head.render_stream,
             server.commit_limit_s,
             server.sse_keep_alive_s,
         )
-
-    def _render_early_head(self) -> bytes:
-        self._outcome.overhead_s = perf_counter() - self._began - self._upstream_s
-        return STREAM + self._render_headers()
-
-    def _render_headers(self) -> bytes:
-        headers, deployment = self._headers, self._deployment
-        if deployment is not None:
-            headers += render_told(deployment.told, self._outcome)
-        if self._runtime.speaks_litellm:
-            headers += render_litellm(self._outcome)
-        return headers
 
     def _refuse(self, error: FeatherGateError) -> None:
         """The error as the answer, its last event where a stream has begun, or a broken connection where content
@@ -402,19 +400,9 @@ class Exchange:
             self._responder.write(render_error_event(error))
             self._responder.end()
         else:
-            self._outcome.overhead_s = perf_counter() - self._began - self._upstream_s
-            respond_error(self._responder, error, self._render_headers(), spent=self._spent)
+            respond_error(self._responder, error, self._head.render(), spent=self._spent)
 
 
-def _cancel(future: asyncio.Future[Any]) -> None:
-    future.cancel()
-
-
-def _wake(waking: asyncio.Future[None]) -> None:
-    if not waking.done():
-        waking.set_result(None)
-
-
-def _abandon_all(relays: tuple[Relay, ...]) -> None:
-    for relay in relays:
-        relay.abandon()
+def _abandon_both(first: Relay, second: Relay) -> None:
+    first.abandon()
+    second.abandon()

@@ -1,4 +1,4 @@
-"""Errors of the gateway's own making while an answer is awaited or under way: their words, in one place."""
+"""How an exchange ends for reasons of its own while an answer is awaited or under way: the words, in one place."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from feathergate.errors import (
     UnavailableError,
     UpstreamError,
 )
+
+
+class LeftError(Exception):
+    """The client has gone: nobody is to be told anything."""
 
 
 def build_late(*, unread: bool) -> FeatherGateError:

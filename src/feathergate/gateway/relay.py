@@ -153,8 +153,10 @@ class Relay:
             self._settle(cancel=True)
 
     def break_off(self, error: FeatherGateError) -> None:
-        """The gateway itself cannot go on: close the upstream connection, and tell a client that is listening."""
-        self._fail(error, cancel=True)
+        """The gateway itself cannot go on: close the upstream connection, and tell a client that is listening. One that
+        has had the whole answer keeps it."""
+        if not self.over or self._responder is None:
+            self._fail(error, cancel=True)
 
     # --- the upstream's side ---
 

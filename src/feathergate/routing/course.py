@@ -20,7 +20,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from feathergate.errors import DeadlineError, UnavailableError, UpstreamError, UpstreamKind
 from feathergate.routing.backoff import find_wait
-from feathergate.routing.group import Group, Member
+from feathergate.routing.group import Group, Member, Retries
 from feathergate.routing.health import PROBE_LIMIT_S
 
 D = TypeVar("D")
@@ -38,11 +38,18 @@ _CLASSES_OF_STATUSES = {408: "TimeoutError", 503: "ServiceUnavailableError", 504
 
 
 class Choice(NamedTuple, Generic[D]):
-    """Whom to ask after `wait_s`. `group` is another than the one before where it is a fallback."""
+    """Whom to ask after `wait_s`. `group` is another than the one before where it is a fallback. With `probe` it is the
+    one trial of a deployment that is half open: whoever comes to no verdict on it has to release that."""
 
     group: Group[D]
     member: Member[D]
     wait_s: float = 0.0
+    probe: bool = False
+
+    def release(self) -> None:
+        """Nothing was learnt of the deployment: another request may try it."""
+        if self.probe:
+            self.member.health.release_probe()
 
 
 def find_class(error: UpstreamError) -> str:
@@ -80,100 +87,97 @@ class Course(Generic[D]):
         self._visited = {group.name}
         self._pending: list[str] = []
         self._tries = 0
-        self._last = group.members[0]
         self._tried: set[int] = set()
         self._barred: set[str] = set()
-        self.fallback = False
 
     def begin(self, now: float) -> Choice[D]:
         """Raises `UnavailableError` where every deployment, of every fallback too, is cooling down or full."""
-        member = self._pick(now, again=False)
-        choice = self._choose(member) if member is not None else self._fall_back(now, None)
+        choice = self._pick(now) or self._fall_back(now, None)
         if choice is None:
             raise self._build_unavailable(now)
         return choice
 
-    def after(self, now: float, error: UpstreamError, deadline: float) -> Choice[D] | None:
-        """After this failure of the last choice; None where it is to be the answer."""
+    def after(self, now: float, member: Member[D], error: UpstreamError, deadline: float) -> Choice[D] | None:
+        """After this failure of `member`; None where it is to be the answer."""
         if now >= deadline or not (error.retryable or error.kind == "quota" or error.reason):
             return None
         if error.kind in _KEY_AT_FAULT:
-            self._barred.add(self._last.credential)
-        choice = None if error.reason else self._retry(now, error, deadline)
+            self._barred.add(member.credential)
+        choice = None if error.reason else self._retry(now, member.retries, error, deadline)
         if choice is None:
             choice = self._fall_back(now, error)
         if choice is not None and not self._asked_for.budget.take(now):
-            choice.member.health.release_probe()
+            choice.release()
             return None
         return choice
 
     def instead(self, now: float) -> Choice[D] | None:
-        """Another deployment for a request that the last choice cannot be asked at all: its dialect cannot carry it."""
-        member = self._pick(now, again=False)
-        return self._choose(member) if member is not None else self._fall_back(now, None)
+        """Another deployment for a request that the last choice cannot be asked at all: its dialect cannot carry it,
+        which is no try."""
+        self._tries -= 1
+        return self._pick(now) or self._fall_back(now, None)
 
-    def beside(self, now: float) -> Member[D] | None:
+    def beside(self, now: float) -> Choice[D] | None:
         """A second deployment of the same group to be asked while the first is still at it."""
-        member = self._pick(now, again=False)
-        if member is not None:
-            self._choose(member)
-        return member
+        return self._pick(now)
 
     # --- steps ---
 
-    def _choose(self, member: Member[D], wait_s: float = 0.0) -> Choice[D]:
-        self._tries += 1
-        self._tried.add(member.index)
-        self._last = member
-        return Choice(self._group, member, wait_s)
-
-    def _retry(self, now: float, error: UpstreamError, deadline: float) -> Choice[D] | None:
+    def _retry(self, now: float, retries: Retries, error: UpstreamError, deadline: float) -> Choice[D] | None:
         """The same group once more."""
-        if self._tries > self._last.retries.count_for(find_class(error)):
+        if self._tries > retries.count_for(find_class(error)):
             return None
-        member = self._pick(now, again=False)
-        return self._choose(member) if member is not None else self._again(now, error, deadline)
+        return self._pick(now) or self._again(now, retries, error, deadline)
 
-    def _again(self, now: float, error: UpstreamError, deadline: float) -> Choice[D] | None:
+    def _again(self, now: float, retries: Retries, error: UpstreamError, deadline: float) -> Choice[D] | None:
         """One that was tried already, after a pause; None where the pause is too long."""
         hint_s = error.retry_after_s
         if hint_s is not None and hint_s > PATIENCE_S:
             return None
-        wait_s = find_wait(self._tries, hint_s, self._last.retries.floor_s, self._draw())
-        if now + wait_s >= deadline:
-            return None
-        member = self._pick(now + wait_s, again=True)
-        return self._choose(member, wait_s) if member is not None else None
+        wait_s = find_wait(self._tries, hint_s, retries.floor_s, self._draw())
+        return self._pick(now, wait_s, again=True) if now + wait_s < deadline else None
 
-    def _pick(self, now: float, *, again: bool) -> Member[D] | None:
+    def _pick(self, now: float, wait_s: float = 0.0, *, again: bool = False) -> Choice[D] | None:
         """A member that may be asked: one that was not tried in this group yet, or, with `again`, one that was."""
-        group = self._group
+        group, then = self._group, now + wait_s
         if group.lone is not None:
-            tried = bool(self._tried)
-            return group.lone if tried is again and group.lone.credential not in self._barred else None
+            if bool(self._tried) is not again or group.lone.credential in self._barred:
+                return None
+            return self._choose(group.lone, wait_s)
         able = [
             member
             for member in group.members
             if (member.index in self._tried) is again
             and member.credential not in self._barred
             and not member.is_full
-            and not member.health.admits(now).is_cooling
+            and not member.health.admits(then).is_cooling
         ]
-        if not self._tries and not self.fallback:
+        if not self._tried and group is self._asked_for:
             for member in able:
-                if member.mark == self._preferred and self._enter(member, now):
-                    return member
+                if member.mark == self._preferred:
+                    choice = self._enter(member, now, wait_s)
+                    if choice is not None:
+                        return choice
         while able:
             picked = group.strategy([member.describe(now) for member in able], self._draw())
             member = group.members[picked.index]
-            if self._enter(member, now):
-                return member
+            choice = self._enter(member, now, wait_s)
+            if choice is not None:
+                return choice
             able.remove(member)
         return None
 
-    def _enter(self, member: Member[D], now: float) -> bool:
-        """Whether the member takes the request: one that is half open takes one at a time."""
-        return member.health.admits(now).is_open or member.health.take_probe(now, now + PROBE_LIMIT_S)
+    def _enter(self, member: Member[D], now: float, wait_s: float) -> Choice[D] | None:
+        """The member, where it takes the request: one that is half open takes one at a time."""
+        is_open = member.health.admits(now + wait_s).is_open
+        if not is_open and not member.health.take_probe(now + wait_s, now + PROBE_LIMIT_S):
+            return None
+        return self._choose(member, wait_s, probe=not is_open)
+
+    def _choose(self, member: Member[D], wait_s: float, *, probe: bool = False) -> Choice[D]:
+        self._tries += 1
+        self._tried.add(member.index)
+        return Choice(self._group, member, wait_s, probe)
 
     def _fall_back(self, now: float, error: UpstreamError | None) -> Choice[D] | None:
         """The next group that can be asked now."""
@@ -182,12 +186,13 @@ class Course(Generic[D]):
             name = self._pending.pop(0)
             group = self._find_group(name) if name not in self._visited else None
             self._visited.add(name)
-            if group is None:
+            if group is None or group is self._asked_for:  # the latter under another name
                 continue
-            self._group, self._tries, self._tried, self.fallback = group, 0, set(), True
-            member = self._pick(now, again=False)
-            if member is not None:
-                return self._choose(member)
+            is_full = group.is_full and group.gate is not self._group.gate
+            self._group, self._tries, self._tried = group, 0, set()
+            choice = self._pick(now) if not is_full else None
+            if choice is not None:
+                return choice
             self._pending = [*group.fallbacks.find(None), *self._pending]
         return None
 

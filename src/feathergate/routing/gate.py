@@ -1,14 +1,14 @@
 """How many requests may be under way at once, and a short queue for those that may not yet.
 
-A `Gate` outlives configurations: a reload changes its limits, and those inside count on. A place is handed from one
-who leaves to the first who waits; who waits too long, or finds the queue full, is turned away.
+A `Gate` outlives configurations: a reload changes its limits, and those inside count on. Whoever leaves lets in the
+first who wait, as many as the limit allows by then; who waits too long, or finds the queue full, is turned away.
 Source: reference/reliability.md A1.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 
 from feathergate.errors import UnavailableError
 
@@ -24,37 +24,42 @@ class Gate:
         self.queue_limit = queue_limit
         self.timeout_s = timeout_s
         self.inside = 0
-        self._waiting: deque[asyncio.Future[bool]] = deque()
+        # Not a list or a deque: those who give up are in the middle of it, and must not fill it.
+        self._waiting: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
+
+    @property
+    def is_full(self) -> bool:
+        return 0 < self.limit <= self.inside
 
     def enter(self) -> asyncio.Future[bool] | None:
         """None for one who is inside at once; else a future that tells whether a place came free in time, to be
         `abandon`ed by who does not wait for it. Raises `UnavailableError` where the queue is full."""
-        if not self.limit or self.inside < self.limit:
+        if not self.is_full:
             self.inside += 1
             return None
-        self._forget_done()
         if len(self._waiting) >= self.queue_limit:
             raise self.build_error()
         loop = asyncio.get_running_loop()
         place: asyncio.Future[bool] = loop.create_future()
-        self._waiting.append(place)
-        loop.call_later(self.timeout_s, _turn_away, place)
+        self._waiting[place] = None
+        loop.call_later(self.timeout_s, self._turn_away, place)
         return place
 
     def abandon(self, place: asyncio.Future[bool]) -> None:
         """Whoever waited does no more; a place that it was just given goes on to the next."""
+        self._waiting.pop(place, None)
         if not place.done():
             place.cancel()
         elif not place.cancelled() and place.result():
             self.leave()
 
     def leave(self) -> None:
-        while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(True)
-                return
         self.inside -= 1
+        while self._waiting and not self.is_full:
+            place, _ = self._waiting.popitem(last=False)
+            if not place.done():  # else its waiter has been cancelled
+                self.inside += 1
+                place.set_result(True)
 
     def build_error(self) -> UnavailableError:
         return UnavailableError(
@@ -64,11 +69,7 @@ class Gate:
             retry_after_s=max(1.0, self.timeout_s),
         )
 
-    def _forget_done(self) -> None:
-        while self._waiting and self._waiting[0].done():
-            self._waiting.popleft()
-
-
-def _turn_away(place: asyncio.Future[bool]) -> None:
-    if not place.done():
-        place.set_result(False)
+    def _turn_away(self, place: asyncio.Future[bool]) -> None:
+        self._waiting.pop(place, None)
+        if not place.done():
+            place.set_result(False)

@@ -177,6 +177,11 @@ class Group(Generic[D]):
         group.lone = group.members[0] if len(group.members) == 1 else None
         return group
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as many requests under way as it is allowed."""
+        return self.gate is not None and self.gate.is_full
+
     def find_hedge_delay(self, now: float) -> float | None:
         """Seconds to wait for the first content before a second deployment is asked; None where that is not known."""
         if self.hedge is None:
