@@ -232,13 +232,19 @@ def check_key(runtime: Runtime, request: Request) -> None:
     )
 
 
+_EXPOSED: Final = (
+    b"x-request-id, retry-after, x-should-retry, x-feathergate-dropped, x-feathergate-model, x-feathergate-provider, "
+    b"x-feathergate-deployment, x-feathergate-attempts, x-feathergate-fallback, x-feathergate-overhead-ms"
+)
+
+
 def _render_cors(runtime: Runtime, request: Request) -> bytes:
     origin = request.header(b"origin")
     if origin is None or not (origin in runtime.cors_origins or b"*" in runtime.cors_origins):
         return b"vary: origin\r\n"
-    return (
-        b"vary: origin\r\naccess-control-allow-origin: %b\r\n"
-        b"access-control-expose-headers: x-request-id, x-feathergate-dropped, retry-after, x-should-retry\r\n" % origin
+    return b"vary: origin\r\naccess-control-allow-origin: %b\r\naccess-control-expose-headers: %b\r\n" % (
+        origin,
+        _EXPOSED,
     )
 
 
